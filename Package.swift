@@ -1,0 +1,43 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+    name: "swift-cache-utils",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "CacheUtils", targets: ["CacheUtils"]),
+        .library(name: "MintCache", targets: ["MintCache"]),
+        .library(name: "Memcached", targets: ["Memcached"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibMemcached",
+            pkgConfig: "libmemcached",
+            providers: [.apt(["libmemcached-dev"]), .brew(["libmemcached"])]
+        ),
+        .target(name: "MintCache", swiftSettings: settings),
+        .target(name: "Memcached", dependencies: ["CLibMemcached", "MintCache"], swiftSettings: settings),
+        .target(
+            name: "CacheUtils",
+            dependencies: [
+                "MintCache",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,74 @@
+import MintCache
+
+/// An async function whose results are cached. `Cache` makes it from any function.
+///
+/// All its methods take the argument list of the function. Equal arguments have equal keys, in every process.
+public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>: Sendable {
+    let engine: ReadThroughCache
+    /// What the keys begin with.
+    let head: Result<[UInt8], CacheError>
+    let options: Result<CacheOptions<Value>, CacheError>
+    let load: @Sendable @concurrent (repeat each Argument) async throws -> Value
+
+    /// The cached result, or else the function's, which is cached.
+    ///
+    /// A call shares the load of another call with the same arguments, in this process or in the fleet, unless that
+    /// load may have begun before an invalidation that this call began after.
+    ///
+    /// - Throws: the function's error, which is not cached; `CancellationError` as soon as the task is cancelled;
+    ///   ``CacheError`` with code `invalidKey` or `invalidDuration` when the options or arguments cannot be used.
+    public func callAsFunction(_ arguments: repeat each Argument) async throws -> Value {
+        let entry = try entry(repeat each arguments)
+        return try await engine.value(of: entry) { [load] in try await load(repeat each arguments) }
+    }
+
+    /// Calls the function now, whatever is cached, and caches the result. A cached result goes on being served to
+    /// others meanwhile.
+    ///
+    /// - Throws: as ``callAsFunction(_:)``.
+    @discardableResult
+    public func refresh(_ arguments: repeat each Argument) async throws -> Value {
+        let entry = try entry(repeat each arguments)
+        return try await engine.refresh(entry) { [load] in try await load(repeat each arguments) }
+    }
+
+    /// What is cached for these arguments, fresh or stale, without calling the function; `nil` when nothing is, or
+    /// when the store cannot be asked.
+    ///
+    /// - Throws: `CancellationError`, and ``CacheError`` as ``callAsFunction(_:)``.
+    public func peek(_ arguments: repeat each Argument) async throws -> Value? {
+        try await engine.peek(entry(repeat each arguments))
+    }
+
+    /// Removes the cached result of exactly these arguments. A call that begins after this returned gets no result
+    /// that was being computed before.
+    ///
+    /// - Throws: the store's error: then the result may still be cached, and the call is to be repeated.
+    public func invalidate(_ arguments: repeat each Argument) async throws {
+        try await engine.invalidate(key(repeat each arguments))
+    }
+
+    /// The store key of the call with these arguments.
+    ///
+    /// - Throws: ``CacheError`` with code `invalidKey`.
+    public func key(_ arguments: repeat each Argument) throws -> StoreKey {
+        var builder = CacheKeyBuilder(head: try head.get())
+        var isFirst = true
+        for argument in repeat each arguments {
+            if !isFirst { builder.separate() }
+            isFirst = false
+            builder.element(argument)
+        }
+        builder.syntax(")")
+        if let misfit = builder.misfit {
+            throw CacheError(
+                .invalidKey,
+                "\(misfit.type) appended \(misfit.parts) parts to a key: its appendCacheKey(to:) must call append once")
+        }
+        return KeySpace.key(builder.bytes)
+    }
+
+    private func entry(_ arguments: repeat each Argument) throws -> CacheEntry<Value> {
+        try options.get().entry(key(repeat each arguments))
+    }
+}

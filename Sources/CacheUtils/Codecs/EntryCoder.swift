@@ -1,0 +1,35 @@
+import MintCache
+
+/// What the protocol is told about the values of one cached function or key.
+struct EntryCoder<Value: Sendable>: PayloadCoder {
+    private let codec: any CacheCodec<Value>
+    private let tag: UInt32
+    private let ttl: Duration
+    private let nilFor: Duration?
+
+    init(codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?) {
+        self.codec = codec
+        self.ttl = ttl
+        self.nilFor = nilFor
+        tag = Array(codec.format.utf8).withUnsafeBytes { XXHash32.hash($0, seed: 0) }
+    }
+
+    func lifetime(of value: Value) -> Duration? {
+        (value as? any OptionalValue)?.isNil == true ? nilFor : ttl
+    }
+
+    func encode(_ value: Value) throws -> Payload {
+        do {
+            return Payload(tag: tag, bytes: try codec.encode(value)[...])
+        } catch {
+            throw CacheError(
+                .encodingFailed, "a \(Value.self) could not be encoded as \(codec.format), so it is not cached",
+                underlying: error)
+        }
+    }
+
+    func decode(_ payload: Payload) throws -> Value {
+        guard payload.tag == tag else { throw MalformedPayload() }
+        return try codec.decode(payload.bytes)
+    }
+}

@@ -1,0 +1,35 @@
+import MintCache
+
+/// Something to invalidate, as a value: what a change in the database makes outdated.
+public struct Invalidation: Sendable {
+    private enum Target {
+        case name(String)
+        case group(String)
+        case key(StoreKey)
+    }
+
+    private let target: Target
+
+    /// The value that ``Cache/value(forKey:ttl:staleFor:leaseFor:refresh:groups:nilFor:load:)`` cached under a key.
+    public static func key(_ name: String) -> Invalidation { Invalidation(target: .name(name)) }
+
+    /// Every value in a group.
+    public static func group(_ name: String) -> Invalidation { Invalidation(target: .group(name)) }
+
+    /// The result of a cached function for exactly these arguments.
+    ///
+    /// - Throws: ``CacheError`` with code `invalidKey`.
+    public static func call<each Argument, Value>(
+        _ function: CachedFunction<repeat each Argument, Value>, _ arguments: repeat each Argument
+    ) throws -> Invalidation {
+        Invalidation(target: .key(try function.key(repeat each arguments)))
+    }
+
+    func perform(in cache: Cache) async throws {
+        switch target {
+        case .name(let name): try await cache.invalidate(key: name)
+        case .group(let name): try await cache.invalidate(group: name)
+        case .key(let key): try await cache.engine.invalidate(key)
+        }
+    }
+}

@@ -1,0 +1,109 @@
+/// A value that can be an argument of a cached function: it has a place in the function's keys.
+///
+/// Two values that the function treats differently must write different parts. The standard types conform, and so
+/// does a `RawRepresentable` type that declares it. A type of one's own names the parts it consists of:
+///
+/// ```swift
+/// extension Point: CacheKeyComponent {
+///     func appendCacheKey(to key: inout CacheKeyBuilder) { key.append(x, y) }
+/// }
+/// ```
+public protocol CacheKeyComponent: Sendable {
+    /// Appends this value to a key with one call of `append`.
+    func appendCacheKey(to key: inout CacheKeyBuilder)
+}
+
+/// Writes the arguments of a call into its key as Swift literals.
+///
+/// Nothing can be written that a store would not take, or that could be mistaken for another argument list: strings
+/// are quoted and escaped, a composite stands in parentheses.
+public struct CacheKeyBuilder {
+    private(set) var bytes: [UInt8]
+    /// Parts written into the current place, which takes exactly one.
+    private var parts = 0
+    /// The first type that did not write exactly one part, and how many it wrote.
+    private(set) var misfit: (type: any Any.Type, parts: Int)?
+
+    init(head: [UInt8]) {
+        bytes = []
+        bytes.reserveCapacity(head.count + 48)
+        bytes.append(contentsOf: head)
+    }
+
+    /// Appends one part: another component's, as it is.
+    public mutating func append(_ part: some CacheKeyComponent) {
+        part.appendCacheKey(to: &self)
+    }
+
+    /// Appends one part made of several: `(1,2)`.
+    public mutating func append<each Rest: CacheKeyComponent>(
+        _ first: some CacheKeyComponent, _ second: some CacheKeyComponent, _ rest: repeat each Rest
+    ) {
+        composite("(", ")") { key in
+            key.element(first)
+            key.separate()
+            key.element(second)
+            for part in repeat each rest {
+                key.separate()
+                key.element(part)
+            }
+        }
+    }
+
+    // MARK: For the standard components
+
+    /// Appends a part of text that is a literal by itself, like a number.
+    mutating func literal(_ text: some StringProtocol) {
+        parts += 1
+        for byte in text.utf8 { escape(byte, quoted: false) }
+    }
+
+    /// Appends a quoted string.
+    mutating func string(_ text: some StringProtocol) {
+        parts += 1
+        bytes.append(UInt8(ascii: "\""))
+        for byte in text.utf8 { escape(byte, quoted: true) }
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// Appends a part that encloses others.
+    mutating func composite(_ open: StaticString, _ close: StaticString, _ body: (inout CacheKeyBuilder) -> Void) {
+        let outer = parts
+        syntax(open)
+        body(&self)
+        syntax(close)
+        parts = outer + 1
+    }
+
+    /// Appends a comma.
+    mutating func separate() { bytes.append(UInt8(ascii: ",")) }
+
+    /// Appends one of our own separators.
+    mutating func syntax(_ text: StaticString) {
+        bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// Appends one argument or element, and notes it when it does not write exactly one part.
+    mutating func element<Component: CacheKeyComponent>(_ component: Component) {
+        let outer = parts
+        parts = 0
+        component.appendCacheKey(to: &self)
+        if parts != 1, misfit == nil { misfit = (Component.self, parts) }
+        parts = outer
+    }
+
+    /// Takes over what a part that was written elsewhere did wrong.
+    mutating func adopt(_ other: (type: any Any.Type, parts: Int)?) { misfit = misfit ?? other }
+
+    /// Appends already encoded elements.
+    mutating func raw(_ encoded: some Sequence<UInt8>) { bytes.append(contentsOf: encoded) }
+
+    private mutating func escape(_ byte: UInt8, quoted: Bool) {
+        if quoted, byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+            bytes.append(UInt8(ascii: "\\"))
+            bytes.append(byte)
+        } else {
+            KeyEscape.append(byte, to: &bytes)
+        }
+    }
+}

@@ -1,0 +1,73 @@
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The time that freshness, leases and pauses are counted in. Injected, so that a test never sleeps.
+public protocol CacheClock: Sendable {
+    /// The wall-clock time.
+    var now: WallTime { get }
+
+    /// Suspends the task for a duration.
+    ///
+    /// - Throws: `CancellationError` as soon as the task is cancelled.
+    func sleep(for duration: Duration) async throws
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+public struct WallTime: Sendable, Hashable, Comparable {
+    /// The count of microseconds.
+    public var microseconds: Int64
+
+    /// Makes a time from microseconds since 1970.
+    public init(microseconds: Int64) { self.microseconds = microseconds }
+
+    /// Whether the left time is before the right one.
+    public static func < (left: WallTime, right: WallTime) -> Bool { left.microseconds < right.microseconds }
+
+    /// The time a duration later; past the ends of the range it stays there, since times come from untrusted bytes.
+    public static func + (time: WallTime, duration: Duration) -> WallTime {
+        let (sum, overflow) = time.microseconds.addingReportingOverflow(duration.wholeMicroseconds)
+        guard overflow else { return WallTime(microseconds: sum) }
+        return WallTime(microseconds: duration < .zero ? .min : .max)
+    }
+
+    /// How long after the right time the left one is; at the ends of the range it stays there.
+    public static func - (left: WallTime, right: WallTime) -> Duration {
+        let (difference, overflow) = left.microseconds.subtractingReportingOverflow(right.microseconds)
+        guard overflow else { return .microseconds(difference) }
+        return .microseconds(left < right ? Int64.min : .max)
+    }
+}
+
+extension Duration {
+    /// The duration in microseconds, rounded down, and at the ends of the range when it is beyond them.
+    var wholeMicroseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
+        guard !overflow else { return seconds < 0 ? .min : .max }
+        let (sum, carried) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000_000)
+        return carried ? (seconds < 0 ? .min : .max) : sum
+    }
+}
+
+/// The machine's real-time clock.
+public struct SystemClock: CacheClock {
+    /// Makes the clock.
+    public init() {}
+
+    /// The machine's wall-clock time.
+    public var now: WallTime {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return WallTime(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
+    }
+
+    /// Suspends the task, on the clock that goes on while the machine sleeps.
+    public func sleep(for duration: Duration) async throws {
+        try await Task.sleep(for: duration)
+    }
+}

@@ -1,0 +1,58 @@
+/// What went wrong in a cache or in its store, in words that say what to do about it.
+///
+/// A read never throws one for store trouble: the loader runs instead. An invalidation does, because its promise
+/// was not kept; a call whose key, lifetime or groups are malformed does, before anything is loaded.
+public struct CacheError: Error, Sendable {
+    /// The kind of an error. More kinds may be added, so a `switch` over them needs a `default`.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        private let name: String
+
+        private init(_ name: String) { self.name = name }
+
+        /// The name of this code.
+        public var description: String { name }
+
+        /// A key, a name, a group, a namespace or one of their parts cannot be part of a store key.
+        public static let invalidKey = Code("invalidKey")
+        /// A lifetime or another duration is zero, negative or out of range.
+        public static let invalidDuration = Code("invalidDuration")
+        /// A store was configured with something it cannot work with.
+        public static let invalidConfiguration = Code("invalidConfiguration")
+        /// A server address is malformed, empty or listed twice.
+        public static let invalidServer = Code("invalidServer")
+        /// The store cannot be reached, or the connection to it broke.
+        public static let unavailable = Code("unavailable")
+        /// The store did not answer within the operation timeout.
+        public static let timeout = Code("timeout")
+        /// The value is larger than the store takes. What was under its key before is gone.
+        public static let valueTooLarge = Code("valueTooLarge")
+        /// The store answered with an error or with something that does not belong to the request.
+        public static let storeFailure = Code("storeFailure")
+        /// The store was shut down before this use of it.
+        public static let shutDown = Code("shutDown")
+        /// A codec could not turn a value into bytes.
+        public static let encodingFailed = Code("encodingFailed")
+    }
+
+    /// The kind of the error.
+    public var code: Code
+    /// What happened and what to do about it, for a person.
+    public var message: String
+    /// The error that caused this one, where there is one.
+    public var underlying: (any Error)?
+
+    /// Makes an error.
+    public init(_ code: Code, _ message: String, underlying: (any Error)? = nil) {
+        self.code = code
+        self.message = message
+        self.underlying = underlying
+    }
+}
+
+extension CacheError: CustomStringConvertible {
+    /// The code, the message and the cause in one line.
+    public var description: String {
+        let cause = underlying.map { " (\($0))" } ?? ""
+        return "\(code): \(message)\(cause)"
+    }
+}

@@ -1,0 +1,69 @@
+/// What stands under a value key: one state of its compare-and-swap register.
+///
+/// The bytes are documented in the DocC article *The envelope*; `EnvelopeCoding.swift` reads and writes them.
+enum Envelope: Equatable {
+    /// Nobody has a value yet; someone holds the lease to load one.
+    case pending(Lease, stamps: [GroupStamp])
+    /// A value, fresh or stale, and perhaps a claim on refreshing it.
+    case value(CachedRecord)
+
+    /// The lease that names who may fill the register: of a pending item, or the claim on a value.
+    var lease: Lease? {
+        switch self {
+        case .pending(let lease, _): lease
+        case .value(let record): record.claim
+        }
+    }
+}
+
+/// A random number that names one load, so that only the load whose token still stands in the store may fill it.
+struct LoadToken: RawRepresentable, Hashable, Sendable {
+    let rawValue: UInt64
+
+    static func random() -> LoadToken { LoadToken(rawValue: .random(in: 0 ... .max)) }
+}
+
+/// A random number that names one generation of a group. Random and never counted up: a counter that was evicted
+/// starts again, and with it come back the values of the generations it had before.
+struct GroupStamp: RawRepresentable, Hashable, Sendable {
+    let rawValue: UInt64
+
+    static func random() -> GroupStamp { GroupStamp(rawValue: .random(in: 0 ... .max)) }
+}
+
+/// The right of one load to fill a register, and until when others wait for it.
+struct Lease: Equatable, Sendable {
+    var token: LoadToken
+    var until: WallTime
+}
+
+/// A cached value and what is known about it.
+struct CachedRecord: Equatable, Sendable {
+    /// The token of the load that filled it.
+    var identity: LoadToken
+    var createdAt: WallTime
+    var freshUntil: WallTime
+    /// How long the load took, in microseconds, at most 71 minutes.
+    var loadMicroseconds: UInt32
+    /// Who is refreshing it, if anyone.
+    var claim: Lease?
+    /// The stamps of its groups when its load began, in the order of the groups.
+    var stamps: [GroupStamp]
+    var payload: Payload
+}
+
+/// The bytes of a value and a number that says how to read them.
+///
+/// The protocol never looks into either. A value read under another tag than it was written with is a miss.
+public struct Payload: Equatable, Sendable {
+    /// The number that stands for the format and type of the value.
+    public var tag: UInt32
+    /// The encoded value.
+    public var bytes: ArraySlice<UInt8>
+
+    /// Makes a payload.
+    public init(tag: UInt32, bytes: ArraySlice<UInt8>) {
+        self.tag = tag
+        self.bytes = bytes
+    }
+}

@@ -1,0 +1,45 @@
+import Synchronization
+
+/// The flights of this process.
+final class FlightTable: Sendable {
+    private struct State {
+        /// Flights whose lease is being taken, at most one for each key: one attempt serves all callers.
+        var starting: [StoreKey: any AnyFlight] = [:]
+        /// Flights by the token that stands in the store while they run.
+        var flying: [LoadToken: any AnyFlight] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    /// Enters a flight that is about to take the lease, unless another one of its key already is: then that one is
+    /// returned.
+    func enter(_ flight: any AnyFlight) -> (any AnyFlight)? {
+        state.withLock { state in
+            if let other = state.starting[flight.key] { return other }
+            state.starting[flight.key] = flight
+            // Entered here before its token is in the store, so that whoever reads the token there finds the flight.
+            state.flying[flight.acquisition.token] = flight
+            return nil
+        }
+    }
+
+    /// The lease of a flight is won: the next attempt on its key may begin.
+    func started(_ flight: any AnyFlight) {
+        state.withLock { state in
+            guard state.starting[flight.key]?.acquisition.token == flight.acquisition.token else { return }
+            state.starting[flight.key] = nil
+        }
+    }
+
+    /// The flight is over.
+    func leave(_ flight: any AnyFlight) {
+        started(flight)
+        _ = state.withLock { $0.flying.removeValue(forKey: flight.acquisition.token) }
+    }
+
+    /// The flight of the load that a token names, if this process runs it and under these stamps.
+    func flight(_ token: LoadToken, stamps: [GroupStamp]) -> (any AnyFlight)? {
+        let flight = state.withLock { $0.flying[token] }
+        return flight?.acquisition.stamps == stamps ? flight : nil
+    }
+}

@@ -1,0 +1,98 @@
+import Synchronization
+
+/// A store in this process's memory: the embedded default, for tests, development and single processes.
+///
+/// It is bounded in bytes. When it is full it evicts by SIEVE (Zhang, Yang, Yue, Vigfusson and Rashmi, *SIEVE is
+/// Simpler than LRU*, NSDI 2024): a hit only marks an item as visited; a hand walks from the oldest item to the
+/// newest, takes the marks away and evicts the first item without one. So items that are used once leave early, and a
+/// scan does not push out what is in use. Each step of the hand takes away a mark that a hit had set, so the cost of
+/// an operation is constant, amortised, however many items there are.
+public final class InMemoryStore: CacheStore {
+    /// What an item takes besides its key and value: its place in the table and in the eviction order.
+    public static let overheadPerItem = 128
+
+    private let items: Mutex<SieveCache>
+    private let clock: any CacheClock
+
+    /// Makes an empty store.
+    ///
+    /// - Parameters:
+    ///   - capacity: the most bytes that keys, values and ``overheadPerItem`` for each item may take together. A
+    ///     single item that would not fit is refused with the code `valueTooLarge`.
+    ///   - clock: what expiries are counted by.
+    public init(capacity: Int = 64 * 1024 * 1024, clock: any CacheClock = SystemClock()) {
+        items = Mutex(SieveCache(capacity: capacity))
+        self.clock = clock
+    }
+
+    /// How many items there are, expired ones that nobody asked for again included.
+    public var count: Int { items.withLock { $0.count } }
+
+    /// How many bytes they take, ``overheadPerItem`` included.
+    public var byteCount: Int { items.withLock { $0.byteCount } }
+
+    /// Removes everything.
+    public func flush() {
+        items.withLock { $0.removeAll() }
+    }
+
+    /// Reads one item.
+    public func get(_ key: StoreKey) async throws -> StoreItem? {
+        let now = clock.now
+        return items.withLock { $0.item(key, at: now) }
+    }
+
+    /// Reads several items, as they stood at one moment.
+    public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        let now = clock.now
+        return items.withLock { items in keys.map { items.item($0, at: now) } }
+    }
+
+    /// Stores a value whatever stood there.
+    public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        let expiry = try expiryTime(expiry)
+        try items.withLock { try $0.store(value, under: key, until: expiry) }
+    }
+
+    /// Stores a value if nothing stands there.
+    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+        let now = clock.now
+        let expiry = try expiryTime(expiry)
+        return try items.withLock { items in
+            guard items.item(key, at: now) == nil else { return false }
+            try items.store(value, under: key, until: expiry)
+            return true
+        }
+    }
+
+    /// Stores a value if the item with this CAS id stands there.
+    public func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool {
+        let now = clock.now
+        let expiry = try expiryTime(expiry)
+        return try items.withLock { items in
+            guard items.item(key, at: now)?.cas == cas else { return false }
+            try items.store(value, under: key, until: expiry)
+            return true
+        }
+    }
+
+    /// Removes what stands there.
+    public func delete(_ key: StoreKey) async throws -> Bool {
+        let now = clock.now
+        return items.withLock { items in
+            let stood = items.item(key, at: now) != nil
+            items.remove(key)
+            return stood
+        }
+    }
+
+    private func expiryTime(_ expiry: Duration?) throws -> WallTime? {
+        guard let expiry else { return nil }
+        guard expiry > .zero else {
+            throw CacheError(.invalidDuration, "an expiry of \(expiry) is not positive: give a longer one, or nil")
+        }
+        return clock.now + expiry
+    }
+}

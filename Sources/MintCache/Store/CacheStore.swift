@@ -1,0 +1,68 @@
+/// What the key protocol needs from a store: a map from keys to items with compare-and-swap.
+///
+/// A store may lose any item at any moment (eviction, expiry, flush, restart); the protocol counts on nothing more
+/// than this:
+///
+/// - each operation on one key is atomic, and what an operation wrote is seen by every later read until it is lost;
+/// - the CAS id of an item differs from that of every item that stood under the key before it;
+/// - an operation that throws may have taken effect, now or later.
+///
+/// Any `throw` but `CancellationError` is taken as store trouble.
+public protocol CacheStore: Sendable {
+    /// Reads one item; `nil` when there is none.
+    func get(_ key: StoreKey) async throws -> StoreItem?
+
+    /// Reads several items in one round trip (one per server, at the same time, on a fleet), in the order of `keys`.
+    ///
+    /// The items need not have stood in the store all at one moment.
+    func get(_ keys: [StoreKey]) async throws -> [StoreItem?]
+
+    /// Stores a value whatever stood there.
+    ///
+    /// - Parameter expiry: how long to keep the item at least, room permitting; `nil` is for ever.
+    /// - Throws: ``CacheError`` with code `valueTooLarge` for a value over the store's limit: then what stood under
+    ///   the key is gone. With `invalidDuration` for an expiry that is not positive.
+    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws
+
+    /// Stores a value if nothing stands there, and says whether it did.
+    ///
+    /// - Throws: as ``set(_:to:expiry:)``.
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool
+
+    /// Stores a value if the item with this CAS id still stands there, and says whether it did.
+    ///
+    /// - Throws: as ``set(_:to:expiry:)``.
+    func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool
+
+    /// Removes what stands there, and says whether anything did.
+    func delete(_ key: StoreKey) async throws -> Bool
+}
+
+/// A value as it stands in a store.
+public struct StoreItem: Sendable, Equatable {
+    /// The number that a store gives to one state of one item, to compare and swap against. It is never 0: memcached
+    /// takes 0 for "no CAS id" and answers with garbage.
+    public struct CAS: RawRepresentable, Sendable, Hashable {
+        /// The store's number.
+        public let rawValue: UInt64
+
+        /// Makes a CAS id; `nil` for 0.
+        public init?(rawValue: UInt64) {
+            guard rawValue != 0 else { return nil }
+            self.rawValue = rawValue
+        }
+    }
+
+    /// The bytes.
+    public var value: [UInt8]
+    /// The item's CAS id.
+    public var cas: CAS
+
+    /// Makes an item.
+    public init(value: [UInt8], cas: CAS) {
+        self.value = value
+        self.cas = cas
+    }
+}

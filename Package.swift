@@ -38,6 +38,14 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+
+        .target(name: "TestSupport", dependencies: ["MintCache"], path: "Tests/Support", swiftSettings: settings),
+        .testTarget(name: "MintCacheTests", dependencies: ["MintCache", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MemcachedTests", dependencies: ["Memcached", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "CacheUtilsTests", dependencies: ["CacheUtils", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["CacheUtils", "Memcached", "TestSupport"],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

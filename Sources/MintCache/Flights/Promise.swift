@@ -1,7 +1,7 @@
 import Synchronization
 
 /// A result that is set once and awaited by any number of tasks, each of which can be cancelled by itself.
-final class Promise<Value: Sendable>: Sendable {
+package final class Promise<Value: Sendable>: Sendable {
     private typealias Waiter = CheckedContinuation<Value, any Error>
 
     private struct State {
@@ -12,8 +12,10 @@ final class Promise<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
+    package init() {}
+
     /// Sets the result and resumes all who wait. Later results are ignored.
-    func resolve(_ result: Result<Value, any Error>) {
+    package func resolve(_ result: Result<Value, any Error>) {
         let waiters = state.withLock { state -> [Int: Waiter] in
             guard state.result == nil else { return [:] }
             state.result = result
@@ -25,7 +27,7 @@ final class Promise<Value: Sendable>: Sendable {
     /// The result, as soon as there is one.
     ///
     /// - Throws: `CancellationError` as soon as the waiting task is cancelled; the others go on waiting.
-    func value() async throws -> Value {
+    package func value() async throws -> Value {
         let number = state.withLock { state in
             defer { state.nextWaiter += 1 }
             return state.nextWaiter

@@ -1,0 +1,183 @@
+import CLibMemcached
+import MintCache
+
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// One connection to one server: a `memcached_st` and the one result that it fetches into.
+///
+/// It belongs to one worker thread and is not `Sendable`. Its calls block.
+final class Connection {
+    private let server: MemcachedServer
+    private let handle: UnsafeMutablePointer<memcached_st>
+    /// Our own storage. A result that the library allocates is freed by it at the end of each fetch, while it is still
+    /// in use.
+    private let result: UnsafeMutablePointer<memcached_result_st>
+    private let pollTimeout: UInt64
+    private var pointers: [UnsafePointer<CChar>?] = []
+    private var lengths: [Int] = []
+
+    init(_ server: MemcachedServer, operationTimeout: Duration, connectTimeout: Duration) throws {
+        self.server = server
+        pollTimeout = operationTimeout.milliseconds
+        handle = try HandleFactory.makeHandle(
+            [server],
+            behaviors: [
+                (MEMCACHED_BEHAVIOR_TCP_NODELAY, 1),
+                (MEMCACHED_BEHAVIOR_TCP_KEEPALIVE, 1),
+                (MEMCACHED_BEHAVIOR_SUPPORT_CAS, 1),
+                (MEMCACHED_BEHAVIOR_POLL_TIMEOUT, pollTimeout),
+                (MEMCACHED_BEHAVIOR_CONNECT_TIMEOUT, connectTimeout.milliseconds),
+                (MEMCACHED_BEHAVIOR_RETRY_TIMEOUT, 1),
+            ])
+        result = .allocate(capacity: 1)
+        memcached_result_create(handle, result)
+    }
+
+    deinit {
+        memcached_result_free(result)
+        result.deallocate()
+        memcached_free(handle)
+    }
+
+    // MARK: Reading
+
+    /// The items of all keys of a batch, by their index.
+    ///
+    /// - Throws: ``CacheError``. Then the connection was closed, and the next call opens a new one.
+    func get(_ batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?] {
+        var items = [StoreItem?](repeating: nil, count: batch.count)
+        var start = 0
+        while start < batch.count {
+            let line = batch.line(from: start, maximumKeys: maximumKeys)
+            start = line.upperBound
+            var code = get(line, of: batch, into: &items)
+            if code.isDisconnect {
+                // The server may have been restarted since the last call: a new connection tells.
+                for index in line { items[index] = nil }
+                code = get(line, of: batch, into: &items)
+            }
+            if code != ReturnCode(MEMCACHED_SUCCESS) { throw code.error(from: server) }
+        }
+        return items
+    }
+
+    private func get(_ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout [StoreItem?]) -> ReturnCode {
+        let code = batch.withBytes { bytes in
+            pointers.removeAll(keepingCapacity: true)
+            lengths.removeAll(keepingCapacity: true)
+            for index in line {
+                pointers.append(UnsafeRawPointer(bytes + batch.offset(of: index)).assumingMemoryBound(to: CChar.self))
+                lengths.append(batch.length(of: index))
+            }
+            let sent = memcached_mget(handle, pointers, lengths, line.count)
+            guard sent == MEMCACHED_SUCCESS else { return ReturnCode(sent) }
+            return fetch(line, of: batch, bytes, into: &items)
+        }
+        guard let code, code != ReturnCode(MEMCACHED_SUCCESS) else { return ReturnCode(MEMCACHED_SUCCESS) }
+        close()
+        return code
+    }
+
+    private func fetch(
+        _ line: Range<Int>, of batch: borrowing KeyBatch, _ bytes: UnsafePointer<UInt8>, into items: inout [StoreItem?]
+    ) -> ReturnCode {
+        var expected = line.lowerBound
+        while true {
+            // With a count of zero the library reports errors as "not found".
+            result.pointee.count = 1
+            var code = MEMCACHED_SUCCESS
+            guard memcached_fetch_result(handle, result, &code) != nil else {
+                return ReturnCode(code == MEMCACHED_END ? MEMCACHED_SUCCESS : code)
+            }
+            // The server answers in the order of the keys and leaves out what it has not. A key that is not among
+            // those still expected belongs to another question: the stream is out of step.
+            let length = memcached_result_key_length(result)
+            guard let key = memcached_result_key_value(result) else { return ReturnCode(MEMCACHED_PROTOCOL_ERROR) }
+            while expected < line.upperBound,
+                batch.length(of: expected) != length || memcmp(bytes + batch.offset(of: expected), key, length) != 0
+            {
+                expected += 1
+            }
+            guard expected < line.upperBound, let cas = StoreItem.CAS(rawValue: memcached_result_cas(result)) else {
+                return ReturnCode(MEMCACHED_PROTOCOL_ERROR)
+            }
+            // An empty value comes as a null pointer.
+            let value = UnsafeRawBufferPointer(
+                start: memcached_result_value(result), count: memcached_result_length(result))
+            items[expected] = StoreItem(value: [UInt8](value), cas: cas)
+            expected += 1
+        }
+    }
+
+    // MARK: Writing
+
+    /// Writes, and says whether that took place.
+    ///
+    /// - Throws: ``CacheError``. Unless its code is `valueTooLarge`, the connection was closed.
+    func write(_ operation: WriteOperation) throws -> Bool {
+        var code = perform(operation)
+        if code.isDisconnect, operation.isRepeatable {
+            close()
+            code = perform(operation)
+        }
+        switch code.rawValue {
+        case MEMCACHED_SUCCESS, MEMCACHED_STORED, MEMCACHED_DELETED: return true
+        case MEMCACHED_NOTSTORED, MEMCACHED_DATA_EXISTS, MEMCACHED_NOTFOUND: return false
+        case MEMCACHED_E2BIG: throw code.error(from: server)
+        default:
+            close()
+            throw code.error(from: server)
+        }
+    }
+
+    private func perform(_ operation: WriteOperation) -> ReturnCode {
+        switch operation {
+        case .set(let key, let value, let expiry):
+            call(key, value) { memcached_set(handle, $0, $1, $2, $3, expiry, 0) }
+        case .add(let key, let value, let expiry):
+            call(key, value) { memcached_add(handle, $0, $1, $2, $3, expiry, 0) }
+        case .compareAndSwap(let key, let value, let cas, let expiry):
+            call(key, value) { memcached_cas(handle, $0, $1, $2, $3, expiry, 0, cas.rawValue) }
+        case .delete(let key):
+            call(key, []) { key, length, _, _ in memcached_delete(handle, key, length, 0) }
+        case .flush:
+            ReturnCode(memcached_flush(handle, 0))
+        }
+    }
+
+    private func call(
+        _ key: StoreKey, _ value: [UInt8],
+        _ function: (UnsafePointer<CChar>?, Int, UnsafePointer<CChar>?, Int) -> memcached_return_t
+    ) -> ReturnCode {
+        key.bytes.withUnsafeBytes { key in
+            value.withUnsafeBytes { value in
+                ReturnCode(
+                    function(
+                        key.baseAddress?.assumingMemoryBound(to: CChar.self), key.count,
+                        value.baseAddress?.assumingMemoryBound(to: CChar.self), value.count))
+            }
+        }
+    }
+
+    /// Closes the connection, so that no reply that is still under way is taken for the answer to another question.
+    private func close() {
+        // Quitting sends a farewell and may wait for the server as long as any operation.
+        memcached_behavior_set(handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, 1)
+        memcached_quit(handle)
+        memcached_behavior_set(handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, pollTimeout)
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, at least 1: libmemcached takes 0 for an instant timeout.
+    fileprivate var milliseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        return UInt64(max(1, seconds * 1000 + attoseconds / 1_000_000_000_000_000))
+    }
+}

@@ -1,0 +1,177 @@
+public import MintCache
+import Synchronization
+
+/// A store on one memcached server or a fleet of them, through libmemcached.
+///
+/// ```swift
+/// let store = try MemcachedStore(servers: ["10.0.0.1:11211", "10.0.0.2:11211"])
+/// ```
+///
+/// No task ever blocks: worker threads own the connections, and gets that queue up while a call is in flight leave
+/// together as the next one. Keys are spread over the servers by libmemcached's ketama-weighted ring. Nothing connects
+/// before the first operation, so a store can be made before its servers are up.
+///
+/// A task that is cancelled while it waits gets `CancellationError` at once. Whether its write takes place is then
+/// open, as it is after a timeout.
+public final class MemcachedStore: CacheStore {
+    /// How a store uses its servers.
+    public struct Configuration: Sendable, Hashable {
+        /// Connections to each server, each with a thread of its own: 1 to 64.
+        public var connectionsPerServer: Int
+        /// How long an operation may wait for the server: 1 ms to 1 hour. What waits in the queue meanwhile fails with
+        /// it.
+        public var operationTimeout: Duration
+        /// How long connecting may take: 1 ms to 1 hour.
+        public var connectTimeout: Duration
+        /// The most gets that leave in one call: 1 to 1,000.
+        public var maximumBatch: Int
+
+        /// Makes a configuration.
+        public init(
+            connectionsPerServer: Int = 2, operationTimeout: Duration = .milliseconds(500),
+            connectTimeout: Duration = .milliseconds(500), maximumBatch: Int = 100
+        ) {
+            self.connectionsPerServer = connectionsPerServer
+            self.operationTimeout = operationTimeout
+            self.connectTimeout = connectTimeout
+            self.maximumBatch = maximumBatch
+        }
+
+        func validate() throws {
+            try Self.check("connectionsPerServer", connectionsPerServer, in: 1...64)
+            try Self.check("maximumBatch", maximumBatch, in: 1...1000)
+            try Self.check("operationTimeout", operationTimeout, in: .milliseconds(1) ... .seconds(3600))
+            try Self.check("connectTimeout", connectTimeout, in: .milliseconds(1) ... .seconds(3600))
+        }
+
+        private static func check<Value>(_ name: String, _ value: Value, in range: ClosedRange<Value>) throws {
+            guard range.contains(value) else {
+                throw CacheError(
+                    .invalidConfiguration,
+                    "\(name) is \(value): give \(range.lowerBound) to \(range.upperBound)")
+            }
+        }
+    }
+
+    private let ring: Ring
+    private let pools: [ServerPool]
+    private let clock = SystemClock()
+    private let isShutDown = Atomic(false)
+    private let joined = Promise<Void>()
+
+    /// Makes a store on servers given as addresses: `"host:port"`, `"host"` for port 11211, `"[::1]:11211"`, or the
+    /// path of a UNIX socket, each with `/?2` after it for a weight of 2.
+    ///
+    /// - Throws: ``CacheError`` with code `invalidServer` for an address that is malformed or listed twice or for an
+    ///   empty list, `invalidConfiguration` for a parameter out of its range.
+    public convenience init(servers: [String], configuration: Configuration = Configuration()) throws {
+        try self.init(servers: servers.map { try MemcachedServer($0) }, configuration: configuration)
+    }
+
+    /// Makes a store on servers.
+    ///
+    /// - Throws: as ``init(servers:configuration:)-([String],_)``.
+    public init(servers: [MemcachedServer], configuration: Configuration = Configuration()) throws {
+        try configuration.validate()
+        guard !servers.isEmpty else {
+            throw CacheError(.invalidServer, "the list of memcached servers is empty: name at least one")
+        }
+        for (index, server) in servers.enumerated()
+        where servers[..<index].contains(where: { $0.identity == server.identity }) {
+            throw CacheError(.invalidServer, "the memcached server '\(server)' is listed twice: list it once")
+        }
+        ring = try Ring(servers)
+        pools = try servers.map { try ServerPool($0, configuration) }
+    }
+
+    deinit {
+        guard !isShutDown.load(ordering: .relaxed) else { return }
+        for pool in pools {
+            pool.queue.close()
+            pool.detach()
+        }
+    }
+
+    /// Finishes what is queued and ends the threads. Using the store afterwards is an error with code `shutDown`;
+    /// shutting it down again waits for the same end.
+    public func shutdown() async {
+        if !isShutDown.exchange(true, ordering: .sequentiallyConsistent) {
+            for pool in pools { pool.queue.close() }
+            let joinAll: @Sendable () -> Void = { [pools, joined] in
+                for pool in pools { pool.join() }
+                joined.resolve(.success(()))
+            }
+            // Joining blocks, so a thread does it.
+            if let thread = try? WorkerThread(joinAll) { thread.detach() } else { joinAll() }
+        }
+        // In a task of its own, which the cancellation of this one does not reach.
+        await Task { [joined] in try? await joined.value() }.value
+    }
+
+    // MARK: Reading
+
+    /// Reads one item.
+    public func get(_ key: StoreKey) async throws -> StoreItem? {
+        try await GetCall(key).answer(queue: pools[ring.server(for: key)].queue.enqueue).first
+    }
+
+    /// Reads several items: one round trip to each server that has any of them, all at the same time.
+    public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        guard let first = keys.first else { return [] }
+        let servers = keys.map(ring.server(for:))
+        guard servers.contains(where: { $0 != servers[0] }) else {
+            let queue = pools[servers[0]].queue
+            let items = try await GetCall(first, Array(keys.dropFirst())).answer(queue: queue.enqueue)
+            return [items.first] + items.rest
+        }
+        return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
+            for server in Set(servers) {
+                let positions = keys.indices.filter { servers[$0] == server }
+                group.addTask {
+                    let call = GetCall(keys[positions[0]], positions.dropFirst().map { keys[$0] })
+                    let items = try await call.answer(queue: self.pools[server].queue.enqueue)
+                    return (positions, [items.first] + items.rest)
+                }
+            }
+            var all = [StoreItem?](repeating: nil, count: keys.count)
+            for try await part in group {
+                for (position, item) in zip(part.positions, part.items) { all[position] = item }
+            }
+            return all
+        }
+    }
+
+    // MARK: Writing
+
+    /// Stores a value whatever stood there.
+    public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        _ = try await write(.set(key, value, expiry: Expiry.seconds(for: expiry, now: clock.now)), key)
+    }
+
+    /// Stores a value if nothing stands there.
+    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+        try await write(.add(key, value, expiry: Expiry.seconds(for: expiry, now: clock.now)), key)
+    }
+
+    /// Stores a value if the item with this CAS id stands there.
+    public func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool {
+        let expiry = try Expiry.seconds(for: expiry, now: clock.now)
+        return try await write(.compareAndSwap(key, value, cas: cas, expiry: expiry), key)
+    }
+
+    /// Removes what stands there.
+    public func delete(_ key: StoreKey) async throws -> Bool {
+        try await write(.delete(key), key)
+    }
+
+    /// Removes everything from every server: for tests.
+    public func flush() async throws {
+        for pool in pools { _ = try await WriteCall(.flush).answer(queue: pool.queue.enqueue) }
+    }
+
+    private func write(_ operation: WriteOperation, _ key: StoreKey) async throws -> Bool {
+        try await WriteCall(operation).answer(queue: pools[ring.server(for: key)].queue.enqueue)
+    }
+}

@@ -1,0 +1,157 @@
+import CacheUtils
+import Testing
+
+/// What the key protocol counts on in a store, whichever it is.
+@Suite("Every store")
+struct StoreConformanceTests {
+    private let key = StoreKey(trusted: Array("conformance:key".utf8))
+    private let other = StoreKey(trusted: Array("conformance:other".utf8))
+
+    @Test("returns what was set, with a CAS id", arguments: StoreKind.allCases)
+    func set(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            #expect(try await store.get(key) == nil)
+            try await store.set(key, to: [1, 2, 3], expiry: nil)
+            #expect(try await store.get(key)?.value == [1, 2, 3])
+            try await store.set(key, to: [4], expiry: .seconds(60))
+            #expect(try await store.get(key)?.value == [4])
+        }
+    }
+
+    @Test("returns several items in the order of their keys, repeated and missing ones included", arguments: StoreKind.allCases)
+    func multiGet(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            try await store.set(key, to: [1], expiry: nil)
+            try await store.set(other, to: [2], expiry: nil)
+            let missing = try StoreKey("conformance:missing")
+            let items = try await store.get([other, missing, key, other])
+            #expect(items.map(\.?.value) == [[2], nil, [1], [2]])
+            #expect(try await store.get([]).isEmpty)
+        }
+    }
+
+    @Test("adds only where nothing stands", arguments: StoreKind.allCases)
+    func add(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            #expect(try await store.add(key, [1], expiry: nil))
+            #expect(try await !store.add(key, [2], expiry: nil))
+            #expect(try await store.get(key)?.value == [1])
+        }
+    }
+
+    @Test("swaps only the item that was read", arguments: StoreKind.allCases)
+    func compareAndSwap(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            try await store.set(key, to: [1], expiry: nil)
+            let first = try #require(try await store.get(key))
+            #expect(try await store.compareAndSwap(key, expecting: first.cas, with: [2], expiry: nil))
+            #expect(try await !store.compareAndSwap(key, expecting: first.cas, with: [3], expiry: nil))
+            let second = try #require(try await store.get(key))
+            #expect(second.value == [2])
+            _ = try await store.delete(key)
+            #expect(try await !store.compareAndSwap(key, expecting: second.cas, with: [4], expiry: nil))
+            #expect(try await store.get(key) == nil)
+            // The same bytes under the same key again are another item.
+            try await store.set(key, to: [2], expiry: nil)
+            #expect(try await !store.compareAndSwap(key, expecting: second.cas, with: [5], expiry: nil))
+        }
+    }
+
+    @Test("deletes, and says whether there was anything", arguments: StoreKind.allCases)
+    func delete(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            try await store.set(key, to: [1], expiry: nil)
+            #expect(try await store.delete(key))
+            #expect(try await !store.delete(key))
+            #expect(try await store.get(key) == nil)
+        }
+    }
+
+    @Test("keeps empty values apart from no value", arguments: StoreKind.allCases)
+    func emptyValue(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            try await store.set(key, to: [], expiry: nil)
+            let item = try #require(try await store.get(key))
+            #expect(item.value.isEmpty)
+            #expect(try await store.compareAndSwap(key, expecting: item.cas, with: [], expiry: nil))
+            #expect(try await store.get([key, other]).map(\.?.value) == [[], nil])
+        }
+    }
+
+    @Test("keeps values whose bytes look like the protocol", arguments: StoreKind.allCases)
+    func hostileValue(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let value = Array("END\r\nVALUE x 0 1\r\nZ\r\nERROR\r\n\0".utf8)
+            try await store.set(key, to: value, expiry: nil)
+            #expect(try await store.get(key)?.value == value)
+        }
+    }
+
+    @Test("takes keys of 250 bytes of any UTF-8", arguments: StoreKind.allCases)
+    func longKeys(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let cyrillic = try StoreKey(String(repeating: "ж", count: 125))
+            let digits = try StoreKey(String(repeating: "9", count: 250))
+            try await store.set(cyrillic, to: [1], expiry: nil)
+            try await store.set(digits, to: [2], expiry: nil)
+            #expect(try await store.get([digits, cyrillic]).map(\.?.value) == [[2], [1]])
+        }
+    }
+
+    @Test("refuses an expiry that is not positive, and keeps what stood there", arguments: StoreKind.allCases)
+    func badExpiry(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            try await store.set(key, to: [1], expiry: nil)
+            for expiry in [Duration.zero, .seconds(-1)] {
+                await #expect(throws: CacheError.self) { try await store.set(key, to: [2], expiry: expiry) }
+                await #expect(throws: CacheError.self) { try await store.add(other, [2], expiry: expiry) }
+            }
+            #expect(try await store.get([key, other]).map(\.?.value) == [[1], nil])
+        }
+    }
+
+    @Test("keeps items with expiries from a millisecond to a century", arguments: StoreKind.allCases)
+    func longExpiry(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let day = 24 * 60 * 60
+            for (index, expiry) in [Duration.seconds(30 * day - 2), .seconds(30 * day), .seconds(31 * day), .seconds(36_500 * day)]
+                .enumerated()
+            {
+                let key = try StoreKey("expiry:\(index)")
+                try await store.set(key, to: [1], expiry: expiry)
+                #expect(try await store.get(key) != nil, "lost at \(expiry)")
+            }
+        }
+    }
+
+    @Test("holds a value just under 1 MiB", arguments: StoreKind.allCases)
+    func largeValue(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let value = [UInt8](repeating: 7, count: 1024 * 1024 - 1024)
+            try await store.set(key, to: value, expiry: nil)
+            #expect(try await store.get(key)?.value == value)
+        }
+    }
+
+    @Test("answers a thousand concurrent reads each with its own item", arguments: StoreKind.allCases)
+    func concurrentReads(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let keys = try (0..<300).map { try StoreKey("many:\($0)") }
+            for (number, key) in keys.enumerated() where !number.isMultiple(of: 3) {
+                try await store.set(key, to: Array("\(number)".utf8), expiry: nil)
+            }
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for round in 0..<1000 {
+                    group.addTask {
+                        let number = round % 300
+                        let expected = number.isMultiple(of: 3) ? nil : Array("\(number)".utf8)
+                        #expect(try await store.get(keys[number])?.value == expected)
+                        let pair = try await store.get([keys[number], keys[(number + 1) % 300]])
+                        #expect(pair[0]?.value == expected)
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+}

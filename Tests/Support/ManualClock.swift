@@ -1,0 +1,50 @@
+public import MintCache
+import Synchronization
+
+/// A clock that stands still until it is told to go on.
+public final class ManualClock: CacheClock {
+    private struct Sleeper {
+        var until: WallTime
+        var promise: Promise<Void>
+    }
+
+    private struct State {
+        var now: WallTime
+        var sleepers: [Sleeper] = []
+        var sleeps = 0
+    }
+
+    private let state: Mutex<State>
+
+    public init(now: WallTime = WallTime(microseconds: 1_800_000_000_000_000)) {
+        state = Mutex(State(now: now))
+    }
+
+    public var now: WallTime { state.withLock(\.now) }
+
+    /// How many sleeps have begun.
+    public var sleeps: Int { state.withLock(\.sleeps) }
+
+    /// How many tasks sleep.
+    public var sleeping: Int { state.withLock(\.sleepers.count) }
+
+    public func sleep(for duration: Duration) async throws {
+        let promise = Promise<Void>()
+        state.withLock { state in
+            state.sleeps += 1
+            state.sleepers.append(Sleeper(until: state.now + duration, promise: promise))
+        }
+        try await promise.value()
+    }
+
+    /// Moves the time on and wakes whoever has slept enough.
+    public func advance(by duration: Duration) {
+        let awake = state.withLock { state in
+            state.now = state.now + duration
+            let awake = state.sleepers.filter { $0.until <= state.now }
+            state.sleepers.removeAll { $0.until <= state.now }
+            return awake
+        }
+        for sleeper in awake { sleeper.promise.resolve(.success(())) }
+    }
+}

@@ -1,0 +1,106 @@
+public import MintCache
+import Synchronization
+
+/// A store that does as another does, counts, and stops or fails where a test says.
+public final class ScriptedStore: CacheStore {
+    public enum Operation: Sendable, Hashable, CaseIterable {
+        case get, set, add, compareAndSwap, delete
+    }
+
+    /// What is to happen to one operation.
+    public enum Step: Sendable {
+        /// Stop before it takes effect.
+        case pauseBefore(Gate)
+        /// Stop after it took effect.
+        case pauseAfter(Gate)
+        /// Fail without effect.
+        case failBefore
+        /// Take effect, then fail.
+        case failAfter
+    }
+
+    /// The failure of a scripted step.
+    public struct Failure: Error {}
+
+    private struct State {
+        var script: [Operation: [Step]] = [:]
+        var counts: [Operation: Int] = [:]
+        var isDown = false
+    }
+
+    private let base: any CacheStore
+    private let state = Mutex(State())
+
+    public init(_ base: any CacheStore) { self.base = base }
+
+    /// Says what is to happen to the next operation of a kind that has nothing scripted yet.
+    public func next(_ operation: Operation, _ step: Step) {
+        state.withLock { $0.script[operation, default: []].append(step) }
+    }
+
+    /// Whether every operation fails.
+    public func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
+
+    /// How many operations of a kind there were.
+    public func count(_ operation: Operation) -> Int { state.withLock { $0.counts[operation, default: 0] } }
+
+    /// How many operations there were, each a round trip.
+    public var roundTrips: Int { state.withLock { $0.counts.values.reduce(0, +) } }
+
+    public func resetCounts() { state.withLock { $0.counts = [:] } }
+
+    private func perform<Result: Sendable>(
+        _ operation: Operation, _ body: () async throws -> Result
+    ) async throws -> Result {
+        let (step, isDown) = state.withLock { state -> (Step?, Bool) in
+            state.counts[operation, default: 0] += 1
+            guard state.script[operation]?.isEmpty == false else { return (nil, state.isDown) }
+            return (state.script[operation]?.removeFirst(), state.isDown)
+        }
+        if isDown { throw Failure() }
+        switch step {
+        case .pauseBefore(let gate):
+            try await gate.pass()
+            return try await body()
+        case .pauseAfter(let gate):
+            let result = try await body()
+            try await gate.pass()
+            return result
+        case .failBefore:
+            throw Failure()
+        case .failAfter:
+            _ = try await body()
+            throw Failure()
+        case nil:
+            return try await body()
+        }
+    }
+
+    public func get(_ key: StoreKey) async throws -> StoreItem? {
+        try await perform(.get) { try await base.get(key) }
+    }
+
+    public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        try await perform(.get) { try await base.get(keys) }
+    }
+
+    public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        try await perform(.set) { try await base.set(key, to: value, expiry: expiry) }
+    }
+
+    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+        try await perform(.add) { try await base.add(key, value, expiry: expiry) }
+    }
+
+    public func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool {
+        try await perform(.compareAndSwap) {
+            try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        }
+    }
+
+    public func delete(_ key: StoreKey) async throws -> Bool {
+        try await perform(.delete) { try await base.delete(key) }
+    }
+}

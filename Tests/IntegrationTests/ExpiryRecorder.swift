@@ -1,0 +1,39 @@
+import CacheUtils
+import Synchronization
+
+/// A store that remembers for how long each key was stored.
+final class ExpiryRecorder: CacheStore {
+    private let base: any CacheStore
+    private let recorded = Mutex<[StoreKey: [Duration?]]>([:])
+
+    init(_ base: any CacheStore) { self.base = base }
+
+    func expiries(of key: StoreKey) -> [Duration?] { recorded.withLock { $0[key, default: []] } }
+
+    private func record(_ key: StoreKey, _ expiry: Duration?) {
+        recorded.withLock { $0[key, default: []].append(expiry) }
+    }
+
+    func get(_ key: StoreKey) async throws -> StoreItem? { try await base.get(key) }
+
+    func get(_ keys: [StoreKey]) async throws -> [StoreItem?] { try await base.get(keys) }
+
+    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        record(key, expiry)
+        try await base.set(key, to: value, expiry: expiry)
+    }
+
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+        record(key, expiry)
+        return try await base.add(key, value, expiry: expiry)
+    }
+
+    func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool {
+        record(key, expiry)
+        return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+    }
+
+    func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }
+}

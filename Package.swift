@@ -39,13 +39,24 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        // Built with the package, in one go with the tests, since it has no dependencies of its own.
+        .executableTarget(
+            name: "CityDemo",
+            dependencies: ["CacheUtils", "Memcached", "MemcachedProcess"],
+            path: "Examples/CityDemo",
+            swiftSettings: settings
+        ),
+
+        .target(name: "MemcachedProcess", path: "Tests/MemcachedProcess", swiftSettings: settings),
         .target(name: "TestSupport", dependencies: ["MintCache"], path: "Tests/Support", swiftSettings: settings),
         .testTarget(name: "MintCacheTests", dependencies: ["MintCache", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "MemcachedTests", dependencies: ["Memcached", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "CacheUtilsTests", dependencies: ["CacheUtils", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CacheUtils", "Memcached", "TestSupport"],
-            swiftSettings: settings),
+            name: "IntegrationTests",
+            dependencies: ["CacheUtils", "Memcached", "MemcachedProcess", "TestSupport"],
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

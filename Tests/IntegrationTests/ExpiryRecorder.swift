@@ -29,7 +29,10 @@ final class ExpiryRecorder: CacheStore {
     }
 
     func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey,
+        expecting cas: StoreItem.CAS,
+        with value: [UInt8],
+        expiry: Duration?
     ) async throws -> Bool {
         record(key, expiry)
         return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)

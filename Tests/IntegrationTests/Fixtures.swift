@@ -44,7 +44,9 @@ struct Bench {
     }
 
     func city(
-        in cache: Cache? = nil, ttl: Duration = .seconds(60), refresh: CachePolicy.Refresh = .foreground,
+        in cache: Cache? = nil,
+        ttl: Duration = .seconds(60),
+        refresh: CachePolicy.Refresh = .foreground,
         groups: [String] = ["cities"]
     ) -> CachedFunction<String, City> {
         (cache ?? self.cache).cached("City.get", ttl: ttl, refresh: refresh, groups: groups) {

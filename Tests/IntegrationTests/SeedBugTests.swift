@@ -27,7 +27,10 @@ struct SeedBugTests {
         }
     }
 
-    @Test("2: a value loaded before a group invalidation does not land under the new generation", arguments: StoreKind.allCases)
+    @Test(
+        "2: a value loaded before a group invalidation does not land under the new generation",
+        arguments: StoreKind.allCases
+    )
     func stampsAreReadBeforeTheLoad(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let bench = Bench(store)
@@ -123,7 +126,9 @@ struct SeedBugTests {
     func escapingIsReversible(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let echo = Bench(store).cache.cached("f", ttl: .seconds(60)) { (text: String) in text }
-            let texts = ["a b", "ab", "a%20b", "a\tb", "a\nb", "a\u{7F}b", "\"", "\\\"", "", "a,b", "a)b", "é", "e\u{301}"]
+            let texts = [
+                "a b", "ab", "a%20b", "a\tb", "a\nb", "a\u{7F}b", "\"", "\\\"", "", "a,b", "a)b", "é", "e\u{301}",
+            ]
             for text in texts { #expect(try await Array(echo(text).utf8) == Array(text.utf8)) }
             for text in texts { #expect(try await echo.peek(text).map { Array($0.utf8) } == Array(text.utf8)) }
             #expect(Set(try texts.map { try echo.key($0) }).count == texts.count)

@@ -46,7 +46,10 @@ struct SeedFeatureTests {
         }
     }
 
-    @Test("2: invalidates exactly, with the same arguments; self plays no part in the key", arguments: StoreKind.allCases)
+    @Test(
+        "2: invalidates exactly, with the same arguments; self plays no part in the key",
+        arguments: StoreKind.allCases
+    )
     func exactInvalidation(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let bench = Bench(store)
@@ -73,7 +76,8 @@ struct SeedFeatureTests {
             let scripted = ScriptedStore(store)
             let bench = Bench(scripted)
             let city = bench.city(groups: ["cities", "europe"])
-            let country = bench.cache.cached("Country.get", ttl: .seconds(60), groups: ["countries"]) { (id: Int) in id }
+            let country = bench.cache.cached("Country.get", ttl: .seconds(60), groups: ["countries"]) { (id: Int) in id
+            }
             for number in 0..<50 { _ = try await city("\(number)") }
             _ = try await country(1)
             scripted.resetCounts()
@@ -95,14 +99,19 @@ struct SeedFeatureTests {
             }
             #expect(try get.key("paris", 3, nil).description == #"shop:7:City.get("paris",3,nil)"#)
             let hostile = "a b\r\nset x 0 0 1\r\n"
-            #expect(try get.key(hostile, 1, "ü\"%").description
-                == #"shop:7:City.get("a%20b%0D%0Aset%20x%200%200%201%0D%0A",1,"ü\"%25")"#)
+            #expect(
+                try get.key(hostile, 1, "ü\"%").description
+                    == #"shop:7:City.get("a%20b%0D%0Aset%20x%200%200%201%0D%0A",1,"ü\"%25")"#
+            )
             #expect(try await get(hostile, 1, "x") == "\(hostile) 1 x")
             #expect(try await get.peek(hostile, 1, "x") == "\(hostile) 1 x")
         }
     }
 
-    @Test("5: MintCache: one caller recomputes an expired value, the others are served the stale one", arguments: StoreKind.allCases)
+    @Test(
+        "5: MintCache: one caller recomputes an expired value, the others are served the stale one",
+        arguments: StoreKind.allCases
+    )
     func mintCache(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let bench = Bench(store)
@@ -131,7 +140,10 @@ struct SeedFeatureTests {
         }
     }
 
-    @Test("6: the namespace and the version are in every key: graceful upgrades, several projects on one server", arguments: StoreKind.allCases)
+    @Test(
+        "6: the namespace and the version are in every key: graceful upgrades, several projects on one server",
+        arguments: StoreKind.allCases
+    )
     func versions(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let bench = Bench(store)
@@ -185,7 +197,8 @@ struct SeedFeatureTests {
             #expect(try await find("atlantis")?.population == 3)
             #expect(await bench.database.queries == 3)
 
-            let remember = bench.cache.cached("City.findOften", ttl: .seconds(60), staleFor: .zero, nilFor: .seconds(5)) {
+            let remember = bench.cache.cached("City.findOften", ttl: .seconds(60), staleFor: .zero, nilFor: .seconds(5))
+            {
                 (slug: String) in await bench.database.find(slug)
             }
             #expect(try await remember("thule") == nil)
@@ -220,7 +233,8 @@ struct SeedFeatureTests {
             let scripted = ScriptedStore(store)
             let bench = Bench(scripted)
             let city = bench.city()
-            let country = bench.cache.cached("Country.get", ttl: .seconds(60), groups: ["countries"]) { (id: Int) in id }
+            let country = bench.cache.cached("Country.get", ttl: .seconds(60), groups: ["countries"]) { (id: Int) in id
+            }
             _ = try await (city("paris"), city("rome"), country(1))
             _ = try await bench.cache.value(forKey: "count", ttl: .seconds(60)) { 3 }
             let (changes, feed) = AsyncStream<String>.makeStream()

@@ -18,7 +18,10 @@ struct StoreConformanceTests {
         }
     }
 
-    @Test("returns several items in the order of their keys, repeated and missing ones included", arguments: StoreKind.allCases)
+    @Test(
+        "returns several items in the order of their keys, repeated and missing ones included",
+        arguments: StoreKind.allCases
+    )
     func multiGet(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             try await store.set(key, to: [1], expiry: nil)
@@ -114,9 +117,10 @@ struct StoreConformanceTests {
     func longExpiry(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let day = 24 * 60 * 60
-            for (index, expiry) in [Duration.seconds(30 * day - 2), .seconds(30 * day), .seconds(31 * day), .seconds(36_500 * day)]
-                .enumerated()
-            {
+            for (index, expiry) in [
+                Duration.seconds(30 * day - 2), .seconds(30 * day), .seconds(31 * day), .seconds(36_500 * day),
+            ]
+            .enumerated() {
                 let key = try StoreKey("expiry:\(index)")
                 try await store.set(key, to: [1], expiry: expiry)
                 #expect(try await store.get(key) != nil, "lost at \(expiry)")

@@ -1,5 +1,6 @@
 import CacheUtils
 import Memcached
+import MemcachedProcess
 import Testing
 import TestSupport
 
@@ -29,7 +30,8 @@ enum StoreKind: CaseIterable, Sendable, CustomTestStringConvertible {
 
 /// Runs a test on a store and the memcached server that it talks to, which ends with the test.
 func withMemcached(
-    _ listener: MemcachedProcess.Listener = .tcp, options: [String] = [],
+    _ listener: MemcachedProcess.Listener = .tcp,
+    options: [String] = [],
     configuration: MemcachedStore.Configuration = testConfiguration,
     _ body: (MemcachedStore, MemcachedProcess) async throws -> Void
 ) async throws {

@@ -2,38 +2,38 @@ import MintCache
 import Synchronization
 
 /// A place in a program where a task stops until a test lets it go on.
-public final class Gate: Sendable {
+package final class Gate: Sendable {
     private let reached = Promise<Void>()
     private let opened = Promise<Void>()
 
-    public init() {}
+    package init() {}
 
     /// Stops here until the gate is open.
-    public func pass() async throws {
+    package func pass() async throws {
         reached.resolve(.success(()))
         try await opened.value()
     }
 
     /// Returns as soon as a task stands at the gate.
-    public func arrival() async throws { try await reached.value() }
+    package func arrival() async throws { try await reached.value() }
 
-    public func open() { opened.resolve(.success(())) }
+    package func open() { opened.resolve(.success(())) }
 }
 
 /// A number that tasks count up.
-public final class Counter: Sendable {
+package final class Counter: Sendable {
     private let count = Atomic(0)
 
-    public init() {}
+    package init() {}
 
-    public var value: Int { count.load(ordering: .sequentiallyConsistent) }
+    package var value: Int { count.load(ordering: .sequentiallyConsistent) }
 
     @discardableResult
-    public func increment() -> Int { count.add(1, ordering: .sequentiallyConsistent).newValue }
+    package func increment() -> Int { count.add(1, ordering: .sequentiallyConsistent).newValue }
 }
 
 /// Gives way to other tasks until something is so. It does not wait for time to pass, only for tasks to run.
-public func eventually(_ condition: () async throws -> Bool) async throws {
+package func eventually(_ condition: () async throws -> Bool) async throws {
     while try await !condition() {
         try Task.checkCancellation()
         await Task.yield()

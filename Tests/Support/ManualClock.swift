@@ -1,8 +1,8 @@
-public import MintCache
+package import MintCache
 import Synchronization
 
 /// A clock that stands still until it is told to go on.
-public final class ManualClock: CacheClock {
+package final class ManualClock: CacheClock {
     private struct Sleeper {
         var until: WallTime
         var promise: Promise<Void>
@@ -16,19 +16,19 @@ public final class ManualClock: CacheClock {
 
     private let state: Mutex<State>
 
-    public init(now: WallTime = WallTime(microseconds: 1_800_000_000_000_000)) {
+    package init(now: WallTime = WallTime(microseconds: 1_800_000_000_000_000)) {
         state = Mutex(State(now: now))
     }
 
-    public var now: WallTime { state.withLock(\.now) }
+    package var now: WallTime { state.withLock(\.now) }
 
     /// How many sleeps have begun.
-    public var sleeps: Int { state.withLock(\.sleeps) }
+    package var sleeps: Int { state.withLock(\.sleeps) }
 
     /// How many tasks sleep.
-    public var sleeping: Int { state.withLock(\.sleepers.count) }
+    package var sleeping: Int { state.withLock(\.sleepers.count) }
 
-    public func sleep(for duration: Duration) async throws {
+    package func sleep(for duration: Duration) async throws {
         let promise = Promise<Void>()
         state.withLock { state in
             state.sleeps += 1
@@ -38,7 +38,7 @@ public final class ManualClock: CacheClock {
     }
 
     /// Moves the time on and wakes whoever has slept enough.
-    public func advance(by duration: Duration) {
+    package func advance(by duration: Duration) {
         let awake = state.withLock { state in
             state.now = state.now + duration
             let awake = state.sleepers.filter { $0.until <= state.now }

@@ -1,14 +1,14 @@
-public import MintCache
+package import MintCache
 import Synchronization
 
 /// A store that does as another does, counts, and stops or fails where a test says.
-public final class ScriptedStore: CacheStore {
-    public enum Operation: Sendable, Hashable, CaseIterable {
+package final class ScriptedStore: CacheStore {
+    package enum Operation: Sendable, Hashable, CaseIterable {
         case get, set, add, compareAndSwap, delete
     }
 
     /// What is to happen to one operation.
-    public enum Step: Sendable {
+    package enum Step: Sendable {
         /// Stop before it takes effect.
         case pauseBefore(Gate)
         /// Stop after it took effect.
@@ -20,7 +20,7 @@ public final class ScriptedStore: CacheStore {
     }
 
     /// The failure of a scripted step.
-    public struct Failure: Error {}
+    package struct Failure: Error {}
 
     private struct State {
         var script: [Operation: [Step]] = [:]
@@ -31,26 +31,27 @@ public final class ScriptedStore: CacheStore {
     private let base: any CacheStore
     private let state = Mutex(State())
 
-    public init(_ base: any CacheStore) { self.base = base }
+    package init(_ base: any CacheStore) { self.base = base }
 
     /// Says what is to happen to the next operation of a kind that has nothing scripted yet.
-    public func next(_ operation: Operation, _ step: Step) {
+    package func next(_ operation: Operation, _ step: Step) {
         state.withLock { $0.script[operation, default: []].append(step) }
     }
 
     /// Whether every operation fails.
-    public func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
+    package func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
 
     /// How many operations of a kind there were.
-    public func count(_ operation: Operation) -> Int { state.withLock { $0.counts[operation, default: 0] } }
+    package func count(_ operation: Operation) -> Int { state.withLock { $0.counts[operation, default: 0] } }
 
     /// How many operations there were, each a round trip.
-    public var roundTrips: Int { state.withLock { $0.counts.values.reduce(0, +) } }
+    package var roundTrips: Int { state.withLock { $0.counts.values.reduce(0, +) } }
 
-    public func resetCounts() { state.withLock { $0.counts = [:] } }
+    package func resetCounts() { state.withLock { $0.counts = [:] } }
 
     private func perform<Result: Sendable>(
-        _ operation: Operation, _ body: () async throws -> Result
+        _ operation: Operation,
+        _ body: () async throws -> Result
     ) async throws -> Result {
         let (step, isDown) = state.withLock { state -> (Step?, Bool) in
             state.counts[operation, default: 0] += 1
@@ -76,31 +77,34 @@ public final class ScriptedStore: CacheStore {
         }
     }
 
-    public func get(_ key: StoreKey) async throws -> StoreItem? {
+    package func get(_ key: StoreKey) async throws -> StoreItem? {
         try await perform(.get) { try await base.get(key) }
     }
 
-    public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+    package func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
         try await perform(.get) { try await base.get(keys) }
     }
 
-    public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+    package func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
         try await perform(.set) { try await base.set(key, to: value, expiry: expiry) }
     }
 
-    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+    package func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
         try await perform(.add) { try await base.add(key, value, expiry: expiry) }
     }
 
-    public func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    package func compareAndSwap(
+        _ key: StoreKey,
+        expecting cas: StoreItem.CAS,
+        with value: [UInt8],
+        expiry: Duration?
     ) async throws -> Bool {
         try await perform(.compareAndSwap) {
             try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
         }
     }
 
-    public func delete(_ key: StoreKey) async throws -> Bool {
+    package func delete(_ key: StoreKey) async throws -> Bool {
         try await perform(.delete) { try await base.delete(key) }
     }
 }

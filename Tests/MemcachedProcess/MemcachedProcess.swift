@@ -1,28 +1,28 @@
 import Foundation
 
 #if canImport(Darwin)
-import Darwin
+    import Darwin
 #elseif canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// A memcached server that a test started. It ends with ``stop()``, and in any case with this process: a shell beside
 /// it waits for the end of a pipe that this process holds, and then kills it.
-public final class MemcachedProcess: @unchecked Sendable {
+package final class MemcachedProcess: @unchecked Sendable {
     /// Where the server listens.
-    public enum Listener: Sendable {
+    package enum Listener: Sendable {
         case tcp
         case unixSocket
     }
 
-    public struct StartFailure: Error, CustomStringConvertible {
-        public var description: String
+    package struct StartFailure: Error, CustomStringConvertible {
+        package var description: String
     }
 
     /// What a store is to be given: `127.0.0.1:port` or the path of a socket.
-    public let address: String
+    package let address: String
     private let arguments: [String]
     // @unchecked: the test that started the server is the only one to stop and start it.
     private var shell: Process?
@@ -30,7 +30,7 @@ public final class MemcachedProcess: @unchecked Sendable {
     private var pid: pid_t = 0
 
     /// Starts a server and waits until it accepts connections.
-    public init(_ listener: Listener = .tcp, options: [String] = []) throws {
+    package init(_ listener: Listener = .tcp, options: [String] = []) throws {
         switch listener {
         case .tcp:
             let port = try Self.freePort()
@@ -46,14 +46,14 @@ public final class MemcachedProcess: @unchecked Sendable {
     deinit { stop() }
 
     /// Starts the server again, empty, at the same address.
-    public func start() throws {
+    package func start() throws {
         let shell = Process()
         let lifeline = Pipe()
         let output = Pipe()
         shell.executableURL = URL(fileURLWithPath: "/bin/sh")
         let user = getuid() == 0 ? "-u root" : ""
         shell.arguments =
-            ["-c", "memcached \(user) \"$@\" & echo $!; read end; kill -9 $!", "memcached", "-t", "1"] + arguments
+            ["-c", "memcached \(user) \"$@\" & echo $!; read end; kill -9 $!; wait", "memcached", "-t", "1"] + arguments
         shell.standardInput = lifeline
         shell.standardOutput = output
         try shell.run()
@@ -72,7 +72,7 @@ public final class MemcachedProcess: @unchecked Sendable {
     }
 
     /// Kills the server, as `kill -9` does.
-    public func stop() {
+    package func stop() {
         guard let shell else { return }
         if pid > 0 { kill(pid, SIGKILL) }
         try? lifeline?.fileHandleForWriting.close()
@@ -82,13 +82,13 @@ public final class MemcachedProcess: @unchecked Sendable {
     }
 
     /// Stops the server without ending it: connections are accepted and never answered.
-    public func suspend() { kill(pid, SIGSTOP) }
+    package func suspend() { kill(pid, SIGSTOP) }
 
     /// Lets a suspended server go on.
-    public func resume() { kill(pid, SIGCONT) }
+    package func resume() { kill(pid, SIGCONT) }
 
     /// A port on the loopback interface that is free at this moment.
-    public static func freePort() throws -> UInt16 {
+    package static func freePort() throws -> UInt16 {
         let descriptor = socket(AF_INET, streamType, 0)
         defer { close(descriptor) }
         var address = loopback(port: 0)
@@ -102,9 +102,9 @@ public final class MemcachedProcess: @unchecked Sendable {
     }
 
     #if canImport(Glibc)
-    private static let streamType = Int32(SOCK_STREAM.rawValue)
+        private static let streamType = Int32(SOCK_STREAM.rawValue)
     #else
-    private static let streamType = SOCK_STREAM
+        private static let streamType = SOCK_STREAM
     #endif
 
     private static func loopback(port: UInt16) -> sockaddr_in {

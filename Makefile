@@ -1,0 +1,32 @@
+# The tasks of this package. `make` alone lists them.
+
+STORE ?= memory
+SWIFT_SOURCES = Package.swift Sources Tests Examples
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test format check-format clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
+
+setup: ## install what is missing: libmemcached, memcached, pkg-config, the time-zone table
+	@scripts/setup
+
+build: setup ## build everything
+	swift build
+
+demo: setup ## show the main job, in memory; STORE=memcached shows it on a real memcached
+	swift build --product CityDemo
+	@STORE=$(STORE) "$$(swift build --show-bin-path)/CityDemo"
+
+test: setup ## run all tests; they start and stop their own memcached processes
+	swift test
+
+format: ## format the sources
+	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)
+
+check-format: ## say what is not formatted
+	swift format lint --strict --recursive --parallel $(SWIFT_SOURCES)
+
+clean: ## remove what was built
+	swift package clean

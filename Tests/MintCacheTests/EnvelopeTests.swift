@@ -1,0 +1,149 @@
+import Testing
+
+@testable import MintCache
+
+@Suite("An envelope")
+struct EnvelopeTests {
+    private let key = StoreKey(trusted: Array("shop:7:f()".utf8))
+
+    private func record(claim: Lease? = nil, stamps: Int = 0, payload: [UInt8] = [1, 2, 3]) -> CachedRecord {
+        CachedRecord(
+            identity: LoadToken(rawValue: 0x1122_3344_5566_7788), createdAt: WallTime(microseconds: 5),
+            freshUntil: WallTime(microseconds: -6), loadMicroseconds: 7, claim: claim,
+            stamps: (0..<stamps).map { GroupStamp(rawValue: UInt64($0) + 9) },
+            payload: Payload(tag: 0xDEAD_BEEF, bytes: payload[...]))
+    }
+
+    private var samples: [Envelope] {
+        let lease = Lease(token: LoadToken(rawValue: .max), until: WallTime(microseconds: .max))
+        return [
+            .value(record()), .value(record(payload: [])), .value(record(claim: lease)), .value(record(stamps: 3)),
+            .value(record(claim: lease, stamps: 255)), .pending(lease, stamps: []),
+            .pending(lease, stamps: [GroupStamp(rawValue: 1), GroupStamp(rawValue: 2)]),
+        ]
+    }
+
+    @Test("is read as it was written")
+    func roundTrip() {
+        for envelope in samples {
+            let bytes = EnvelopeCoding.encode(envelope, for: key)
+            #expect(EnvelopeCoding.envelope(in: bytes, for: key) == envelope)
+        }
+    }
+
+    @Test("costs 40 bytes, 8 for each group and 16 for a claim")
+    func overhead() {
+        let lease = Lease(token: LoadToken(rawValue: 1), until: WallTime(microseconds: 1))
+        let size = { (envelope: Envelope) in EnvelopeCoding.encode(envelope, for: key).count }
+        #expect(size(.value(record(payload: []))) == 40)
+        #expect(size(.value(record(payload: Array(repeating: 0, count: 100)))) == 140)
+        #expect(size(.value(record(stamps: 3, payload: []))) == 64)
+        #expect(size(.value(record(claim: lease, payload: []))) == 56)
+        #expect(size(.pending(lease, stamps: [])) == 24)
+    }
+
+    @Test("has the bytes that are documented")
+    func documentedBytes() {
+        let claim = Lease(token: LoadToken(rawValue: 0xAA), until: WallTime(microseconds: 0xBB))
+        let bytes = EnvelopeCoding.encode(.value(record(claim: claim, stamps: 1)), for: key)
+        let expected: [UInt8] =
+            [0xCA, 1, 0x81, 1] + Array(bytes[4..<8])
+            + [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]
+            + [5, 0, 0, 0, 0, 0, 0, 0] + [0xFA, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]
+            + [7, 0, 0, 0] + [0xEF, 0xBE, 0xAD, 0xDE]
+            + [0xAA, 0, 0, 0, 0, 0, 0, 0] + [0xBB, 0, 0, 0, 0, 0, 0, 0]
+            + [9, 0, 0, 0, 0, 0, 0, 0] + [1, 2, 3]
+        #expect(bytes == expected)
+        let head = key.bytes.withUnsafeBytes { XXHash32.hash($0, seed: 0x0181_01CA) }
+        let checksum = bytes[8...].withUnsafeBytes { XXHash32.hash($0, seed: head) }
+        #expect(Array(bytes[4..<8]) == withUnsafeBytes(of: checksum.littleEndian) { Array($0) })
+    }
+
+    @Test("is none when cut short at any byte, and when anything follows a pending one")
+    func truncation() {
+        for envelope in samples {
+            let bytes = EnvelopeCoding.encode(envelope, for: key)
+            for length in 0..<bytes.count {
+                #expect(EnvelopeCoding.envelope(in: Array(bytes[..<length]), for: key) == nil)
+            }
+            #expect(EnvelopeCoding.envelope(in: bytes + [0], for: key) == nil)
+        }
+    }
+
+    @Test("is none when any bit is flipped")
+    func corruption() {
+        for envelope in samples {
+            let bytes = EnvelopeCoding.encode(envelope, for: key)
+            for bit in 0..<min(bytes.count * 8, 1000) {
+                var damaged = bytes
+                damaged[bit / 8] ^= 1 << UInt8(bit % 8)
+                #expect(EnvelopeCoding.envelope(in: damaged, for: key) == nil, "bit \(bit)")
+                #expect(EnvelopeCoding.stamp(in: damaged, for: key) == nil)
+            }
+        }
+    }
+
+    @Test("is none under another key, so that swapped values are misses")
+    func otherKey() throws {
+        let other = try StoreKey("shop:7:g()")
+        for envelope in samples {
+            let bytes = EnvelopeCoding.encode(envelope, for: key)
+            #expect(EnvelopeCoding.envelope(in: bytes, for: other) == nil)
+        }
+        let stamp = EnvelopeCoding.encode(GroupStamp(rawValue: 1), for: key)
+        #expect(EnvelopeCoding.stamp(in: stamp, for: other) == nil)
+    }
+
+    @Test("is none when it is of another version, even with a checksum that fits")
+    func futureVersion() {
+        var bytes = EnvelopeCoding.encode(.value(record()), for: key)
+        for (offset, value) in [(0, UInt8(0xCB)), (1, 2), (2, 3), (2, 0x7F)] {
+            bytes[offset] = value
+            let head = bytes.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }
+            let seed = key.bytes.withUnsafeBytes { XXHash32.hash($0, seed: head) }
+            let checksum = bytes[8...].withUnsafeBytes { XXHash32.hash($0, seed: seed) }
+            withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange(4..<8, with: $0) }
+            #expect(EnvelopeCoding.envelope(in: bytes, for: key) == nil)
+        }
+    }
+
+    @Test("is never read out of bounds, whatever the header claims")
+    func hostileHeaders() {
+        var random = SystemRandomNumberGenerator()
+        for round in 0..<20_000 {
+            var bytes = (0..<Int.random(in: 0...80, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            if bytes.count >= 8, !round.isMultiple(of: 4) {
+                bytes.replaceSubrange(0..<3, with: [0xCA, 1, [0, 1, 2, 0x80, 0x81, 0x82][round % 6]])
+                let head = bytes.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }
+                let seed = key.bytes.withUnsafeBytes { XXHash32.hash($0, seed: head) }
+                let checksum = bytes[8...].withUnsafeBytes { XXHash32.hash($0, seed: seed) }
+                withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange(4..<8, with: $0) }
+            }
+            _ = EnvelopeCoding.envelope(in: bytes, for: key)
+            _ = EnvelopeCoding.stamp(in: bytes, for: key)
+        }
+    }
+
+    @Test("of a group and of a value are not taken for each other")
+    func generations() {
+        let stamp = GroupStamp(rawValue: 0x0102_0304_0506_0708)
+        let bytes = EnvelopeCoding.encode(stamp, for: key)
+        #expect(bytes.count == 16)
+        #expect(EnvelopeCoding.stamp(in: bytes, for: key) == stamp)
+        #expect(EnvelopeCoding.envelope(in: bytes, for: key) == nil)
+        for envelope in samples {
+            #expect(EnvelopeCoding.stamp(in: EnvelopeCoding.encode(envelope, for: key), for: key) == nil)
+        }
+    }
+
+    @Test("is checked by the xxHash of the specification")
+    func xxHash() {
+        let vectors: [(String, UInt32, UInt32)] = [
+            ("", 0, 0x02CC_5D05), ("", 0x9E37_79B1, 0x36B7_8AE7), ("a", 0, 0x550D_7456), ("abc", 0, 0x32D1_53FF),
+            ("Nobody inspects the spammish repetition", 0, 0xE229_3B2F),
+        ]
+        for (text, seed, hash) in vectors {
+            #expect(Array(text.utf8).withUnsafeBytes { XXHash32.hash($0, seed: seed) } == hash)
+        }
+    }
+}

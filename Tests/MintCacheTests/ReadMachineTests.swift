@@ -1,0 +1,152 @@
+import Testing
+
+@testable import MintCache
+
+@Suite("The rules of a read")
+struct ReadMachineTests {
+    private typealias Item = ReadMachine.ValueItem
+
+    private let now = WallTime(microseconds: 1_000_000_000)
+    private let stamp = GroupStamp(rawValue: 1)
+    private let policy = CachePolicy(staleFor: .seconds(10), leaseFor: .seconds(5))
+
+    private func cas(_ number: UInt64 = 1) throws -> StoreItem.CAS {
+        try #require(StoreItem.CAS(rawValue: number))
+    }
+
+    private func value(freshFor: Duration, claimFor: Duration? = nil) throws -> Item {
+        let record = CachedRecord(
+            identity: LoadToken(rawValue: 1), createdAt: now, freshUntil: now + freshFor, loadMicroseconds: 0,
+            claim: claimFor.map { Lease(token: LoadToken(rawValue: 2), until: now + $0) }, stamps: [stamp],
+            payload: Payload(tag: 0, bytes: [42]))
+        return Item(cas: try cas(), envelope: .value(record))
+    }
+
+    private func pending(for duration: Duration) throws -> Item {
+        let lease = Lease(token: LoadToken(rawValue: 2), until: now + duration)
+        return Item(cas: try cas(), envelope: .pending(lease, stamps: [stamp]))
+    }
+
+    /// What the machine says, in one word; `take` and `add` for taking the lease over an item and over none.
+    private func word(
+        _ item: Item?, groups: [ReadMachine.GroupItem]? = nil, goal: ReadMachine.Goal = .value, decodes: Bool = true
+    ) -> String {
+        var machine = ReadMachine(policy: policy, goal: goal)
+        return word(&machine, item, groups, decodes: decodes, at: now)
+    }
+
+    private func word(
+        _ machine: inout ReadMachine, _ item: Item?, _ groups: [ReadMachine.GroupItem]? = nil, decodes: Bool = true,
+        at now: WallTime
+    ) -> String {
+        let action = machine.fetched(item, groups: groups ?? [.stamp(stamp)], at: now) { decodes ? $0.bytes.first : nil }
+        switch action {
+        case .plant(let plantings): return "plant \(plantings.map(\.group))"
+        case .serve(let value): return "serve \(value)"
+        case .serveStale(let value): return "stale \(value)"
+        case .claim(let acquisition, let value):
+            guard case .value(let record) = acquisition.envelope, record.claim?.token == acquisition.token else {
+                return "a claim that does not keep the value"
+            }
+            return "claim \(value)"
+        case .acquire(let acquisition):
+            if case .value = acquisition.envelope { return "take, keeping the value" }
+            return acquisition.over == nil ? "add" : "take"
+        case .wait(let token, _, _): return "wait for \(token.rawValue)"
+        case .loadWithoutLease: return "load without a lease"
+        }
+    }
+
+    @Test("nothing there: add a pending item")
+    func absent() { #expect(word(nil) == "add") }
+
+    @Test("a fresh value: serve it")
+    func fresh() throws {
+        #expect(try word(value(freshFor: .seconds(1))) == "serve 42")
+        #expect(try word(value(freshFor: .seconds(1), claimFor: .seconds(1))) == "serve 42")
+    }
+
+    @Test("a stale value that nobody refreshes, or whose refresher's lease is over: claim it")
+    func stale() throws {
+        #expect(try word(value(freshFor: .zero)) == "claim 42")
+        #expect(try word(value(freshFor: .seconds(-9))) == "claim 42")
+        #expect(try word(value(freshFor: .seconds(-9), claimFor: .zero)) == "claim 42")
+    }
+
+    @Test("a stale value that someone refreshes: serve it stale")
+    func claimed() throws {
+        #expect(try word(value(freshFor: .seconds(-9), claimFor: .seconds(1))) == "stale 42")
+    }
+
+    @Test("a value too old to be served: wait for its refresher, or take the lease")
+    func tooOld() throws {
+        #expect(try word(value(freshFor: .seconds(-10))) == "take")
+        #expect(try word(value(freshFor: .seconds(-10), claimFor: .zero)) == "take")
+        #expect(try word(value(freshFor: .seconds(-10), claimFor: .seconds(1))) == "wait for 2")
+    }
+
+    @Test("pending: wait while the lease runs, then take it over")
+    func pendingItem() throws {
+        #expect(try word(pending(for: .seconds(1))) == "wait for 2")
+        #expect(try word(pending(for: .zero)) == "take")
+    }
+
+    @Test("other stamps: take the lease, whatever stands there")
+    func otherStamps() throws {
+        let other = [ReadMachine.GroupItem.stamp(GroupStamp(rawValue: 3))]
+        #expect(try word(value(freshFor: .seconds(1)), groups: other) == "take")
+        #expect(try word(pending(for: .seconds(1)), groups: other) == "take")
+        #expect(try word(value(freshFor: .seconds(1)), groups: []) == "take")
+        #expect(try word(value(freshFor: .seconds(1)), groups: [.stamp(stamp), .stamp(stamp)]) == "take")
+    }
+
+    @Test("garbage, or a payload that cannot be decoded: take the lease")
+    func garbage() throws {
+        #expect(word(Item(cas: try cas(), envelope: nil)) == "take")
+        #expect(try word(value(freshFor: .seconds(1)), decodes: false) == "take")
+        #expect(try word(value(freshFor: .seconds(-1)), decodes: false) == "take")
+    }
+
+    @Test("groups without a stamp: plant stamps first")
+    func missingStamps() throws {
+        let item = try value(freshFor: .seconds(1))
+        #expect(word(item, groups: [.missing]) == "plant [0]")
+        #expect(try word(item, groups: [.stamp(stamp), .garbage(cas()), .missing]) == "plant [1, 2]")
+    }
+
+    @Test("a refresh takes the lease over anything, and keeps a value that can be served")
+    func refresh() throws {
+        #expect(word(nil, goal: .refresh) == "add")
+        #expect(try word(value(freshFor: .seconds(1)), goal: .refresh) == "take, keeping the value")
+        #expect(try word(value(freshFor: .seconds(-1), claimFor: .seconds(1)), goal: .refresh) == "take, keeping the value")
+        #expect(try word(value(freshFor: .seconds(-10), claimFor: .seconds(1)), goal: .refresh) == "take")
+        #expect(try word(pending(for: .seconds(1)), goal: .refresh) == "take")
+    }
+
+    @Test("nobody goes round longer than a lease runs, but a value that comes late is still served")
+    func overdue() throws {
+        var machine = ReadMachine(policy: policy)
+        let lease = { (start: WallTime) -> Item in
+            Item(
+                cas: try cas(),
+                envelope: .pending(Lease(token: LoadToken(rawValue: 2), until: start + .seconds(60)), stamps: [stamp]))
+        }
+        #expect(try word(&machine, lease(now), at: now) == "wait for 2")
+        #expect(try word(&machine, lease(now), at: now + .seconds(4)) == "wait for 2")
+        #expect(try word(&machine, lease(now), at: now + .seconds(5)) == "load without a lease")
+        #expect(word(&machine, nil, at: now + .seconds(5)) == "load without a lease")
+        #expect(word(&machine, nil, [.missing], at: now + .seconds(5)) == "load without a lease")
+        #expect(try word(&machine, value(freshFor: .seconds(60)), at: now + .seconds(5)) == "serve 42")
+    }
+
+    @Test("pauses grow and never outlast the lease that is waited for")
+    func pauses() throws {
+        var machine = ReadMachine(policy: policy)
+        var pauses: [Duration] = []
+        for _ in 0..<10 {
+            let action = machine.fetched(try pending(for: .milliseconds(80)), groups: [.stamp(stamp)], at: now) { $0 }
+            if case .wait(_, _, let pause) = action { pauses.append(pause) }
+        }
+        #expect(pauses == [2, 4, 8, 16, 32, 64, 80, 80, 80, 80].map(Duration.milliseconds))
+    }
+}

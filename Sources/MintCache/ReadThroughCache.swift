@@ -235,6 +235,8 @@ public final class ReadThroughCache: Sendable {
             if case .value = outcome { report(stored ? .fill : .fillDropped, key) }
         } catch let error as CacheError where error.code == .valueTooLarge {
             report(.notCached, key, error)
+            // memcached drops what stood there when a `set` is too large, but not when a `cas` is.
+            await end(flight, .nothing)
         } catch {
             report(.storeTrouble, key, error)
         }

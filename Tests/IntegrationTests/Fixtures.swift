@@ -27,15 +27,16 @@ actor Database {
 
 /// A cache with a clock that stands still, on a store.
 struct Bench {
-    let clock = ManualClock()
+    let clock: ManualClock
     let statistics = CacheStatistics()
     let database = Database()
     let store: any CacheStore
     let cache: Cache
 
-    init(_ store: any CacheStore, namespace: String = "shop", version: String = "7") {
+    init(_ store: any CacheStore, version: String = "7", clock: ManualClock = ManualClock()) {
+        self.clock = clock
         self.store = store
-        cache = Cache(store: store, namespace: namespace, version: version, clock: clock, observer: statistics)
+        cache = Cache(store: store, namespace: "shop", version: version, clock: clock, observer: statistics)
     }
 
     /// A second cache as another process would have it: the same store and clock, nothing else shared.

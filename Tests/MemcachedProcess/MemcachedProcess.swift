@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 #if canImport(Darwin)
     import Darwin
@@ -8,8 +9,8 @@ import Foundation
     import Musl
 #endif
 
-/// A memcached server that a test started. It ends with ``stop()``, and in any case with this process: a shell beside
-/// it waits for the end of a pipe that this process holds, and then kills it.
+/// A memcached server that a test started. It ends with ``stop()``, and in any case with this process, even a killed
+/// one: a shell beside it looks every second whether this process is still there.
 package final class MemcachedProcess: @unchecked Sendable {
     /// Where the server listens.
     package enum Listener: Sendable {
@@ -25,9 +26,8 @@ package final class MemcachedProcess: @unchecked Sendable {
     package let address: String
     private let arguments: [String]
     // @unchecked: the test that started the server is the only one to stop and start it.
-    private var shell: Process?
-    private var lifeline: Pipe?
     private var pid: pid_t = 0
+    private var watchdog: pid_t = 0
 
     /// Starts a server and waits until it accepts connections.
     package init(_ listener: Listener = .tcp, options: [String] = []) throws {
@@ -47,38 +47,40 @@ package final class MemcachedProcess: @unchecked Sendable {
 
     /// Starts the server again, empty, at the same address.
     package func start() throws {
-        let shell = Process()
-        let lifeline = Pipe()
-        let output = Pipe()
-        shell.executableURL = URL(fileURLWithPath: "/bin/sh")
-        let user = getuid() == 0 ? "-u root" : ""
-        shell.arguments =
-            ["-c", "memcached \(user) \"$@\" & echo $!; read end; kill -9 $!; wait", "memcached", "-t", "1"] + arguments
-        shell.standardInput = lifeline
-        shell.standardOutput = output
-        try shell.run()
-        self.shell = shell
-        self.lifeline = lifeline
-        var line = ""
-        while !line.hasSuffix("\n"), let byte = try output.fileHandleForReading.read(upToCount: 1), !byte.isEmpty {
-            line += String(decoding: byte, as: UTF8.self)
-        }
-        pid = pid_t(line.trimmingCharacters(in: .whitespacesAndNewlines)) ?? 0
-        for _ in 0..<500 {
-            if canConnect() { return }
+        let user = getuid() == 0 ? ["-u", "root"] : []
+        pid = try Self.spawn("memcached", ["-t", "1"] + user + arguments)
+        let watch = "while kill -0 \(getpid()) && kill -0 \(pid); do sleep 1; done; kill -9 \(pid)"
+        watchdog = try Self.spawn("sh", ["-c", "{ \(watch); } 2>/dev/null"])
+        for _ in 0..<1000 {
             usleep(10_000)
+            // A server that has ended could not listen, and what accepts connections there is another one.
+            guard waitpid(pid, nil, WNOHANG) == 0 else { break }
+            if canConnect() { return }
         }
-        throw StartFailure(description: "memcached \(arguments) does not accept connections: is it installed?")
+        throw StartFailure(description: "memcached \(arguments) does not accept connections")
     }
 
     /// Kills the server, as `kill -9` does.
     package func stop() {
-        guard let shell else { return }
-        if pid > 0 { kill(pid, SIGKILL) }
-        try? lifeline?.fileHandleForWriting.close()
-        shell.waitUntilExit()
-        self.shell = nil
+        for child in [watchdog, pid] where child > 0 {
+            kill(child, SIGKILL)
+            waitpid(child, nil, 0)
+        }
+        (watchdog, pid) = (0, 0)
         if address.hasPrefix("/") { unlink(address) }
+    }
+
+    /// Foundation's `Process` learns of a child's end through a descriptor that children started at the same time
+    /// inherit, so it may never learn of it.
+    private static func spawn(_ program: String, _ arguments: [String]) throws -> pid_t {
+        var strings: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
+        defer { for string in strings { free(string) } }
+        var pid: pid_t = 0
+        let code = posix_spawnp(&pid, program, nil, nil, &strings, environ)
+        guard code == 0 else {
+            throw StartFailure(description: "\(program) could not be started (error \(code)): is it installed?")
+        }
+        return pid
     }
 
     /// Stops the server without ending it: connections are accepted and never answered.
@@ -87,8 +89,18 @@ package final class MemcachedProcess: @unchecked Sendable {
     /// Lets a suspended server go on.
     package func resume() { kill(pid, SIGCONT) }
 
+    /// The ports that this process was given; the system may offer one again before a server listens on it.
+    private static let takenPorts = Mutex<Set<UInt16>>([])
+
     /// A port on the loopback interface that is free at this moment.
     package static func freePort() throws -> UInt16 {
+        while true {
+            let port = try unusedPort()
+            if takenPorts.withLock({ $0.insert(port).inserted }) { return port }
+        }
+    }
+
+    private static func unusedPort() throws -> UInt16 {
         let descriptor = socket(AF_INET, streamType, 0)
         defer { close(descriptor) }
         var address = loopback(port: 0)

@@ -111,7 +111,9 @@ struct EnvelopeTests {
     func hostileHeaders() {
         var random = SystemRandomNumberGenerator()
         for round in 0..<20_000 {
-            var bytes = (0..<Int.random(in: 0...80, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            var bytes = (0..<Int.random(in: 0...80, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             if bytes.count >= 8, !round.isMultiple(of: 4) {
                 bytes.replaceSubrange(0..<3, with: [0xCA, 1, [0, 1, 2, 0x80, 0x81, 0x82][round % 6]])
                 let head = bytes.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }

@@ -47,9 +47,12 @@ struct FillTests {
             case 2: .value(record(claim: other))
             case 3: .value(record(claim: nil))
             // The identity of a value is the token of the load that filled it, but no lease on it.
-            default: .value(CachedRecord(
-                identity: token, createdAt: now, freshUntil: now, loadMicroseconds: 0, claim: nil, stamps: stamps,
-                payload: payload))
+            default:
+                .value(
+                    CachedRecord(
+                        identity: token, createdAt: now, freshUntil: now, loadMicroseconds: 0, claim: nil,
+                        stamps: stamps,
+                        payload: payload))
             }
         for outcome in [value, .nothing, .failure] {
             #expect(Fill.write(outcome, under: acquisition, over: current, at: now) == nil)

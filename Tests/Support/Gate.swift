@@ -17,6 +17,13 @@ package final class Gate: Sendable {
     /// Returns as soon as a task stands at the gate.
     package func arrival() async throws { try await reached.value() }
 
+    /// A gate that stands open.
+    package static var opened: Gate {
+        let gate = Gate()
+        gate.open()
+        return gate
+    }
+
     package func open() { opened.resolve(.success(())) }
 }
 

@@ -15,9 +15,15 @@ package final class ManualClock: CacheClock {
     }
 
     private let state: Mutex<State>
+    private let advancesInSleep: Bool
 
-    package init(now: WallTime = WallTime(microseconds: 1_800_000_000_000_000)) {
-        state = Mutex(State(now: now))
+    /// Makes a clock.
+    ///
+    /// - Parameter advancesInSleep: whether a task that sleeps moves the time on by itself, for tests in which it does
+    ///   not matter how often that happens.
+    package init(advancesInSleep: Bool = false) {
+        state = Mutex(State(now: WallTime(microseconds: 1_800_000_000_000_000)))
+        self.advancesInSleep = advancesInSleep
     }
 
     package var now: WallTime { state.withLock(\.now) }
@@ -33,6 +39,10 @@ package final class ManualClock: CacheClock {
         state.withLock { state in
             state.sleeps += 1
             state.sleepers.append(Sleeper(until: state.now + duration, promise: promise))
+        }
+        if advancesInSleep {
+            await Task.yield()
+            advance(by: duration)
         }
         try await promise.value()
     }

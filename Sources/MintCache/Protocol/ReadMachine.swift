@@ -72,6 +72,7 @@ struct ReadMachine {
     private let policy: CachePolicy
     private let goal: Goal
     private var startedAt: WallTime?
+    private var hasTriedLast = false
     private var pause = firstPause
 
     init(policy: CachePolicy, goal: Goal = .value) {
@@ -85,13 +86,14 @@ struct ReadMachine {
     mutating func fetched<Value>(
         _ item: ValueItem?, groups: [GroupItem], at now: WallTime, decode: (Payload) -> Value?
     ) -> Action<Value> {
-        let overdue = overdue(at: now)
         let plantings = groups.enumerated().compactMap { Planting(group: $0, item: $1) }
-        guard plantings.isEmpty else { return overdue ? .loadWithoutLease : .plant(plantings) }
-        let action = decide(item, stamps: groups.compactMap(\.stamp), at: now, decode: decode)
+        let action: Action<Value> =
+            plantings.isEmpty
+            ? decide(item, stamps: groups.compactMap(\.stamp), at: now, decode: decode) : .plant(plantings)
         switch action {
-        case .acquire where overdue, .wait where overdue: return .loadWithoutLease
-        default: return action
+        case .serve, .serveStale, .claim: return action
+        case .plant, .acquire, .wait, .loadWithoutLease:
+            return isOverdue(for: action, at: now) ? .loadWithoutLease : action
         }
     }
 
@@ -135,14 +137,19 @@ struct ReadMachine {
         return .wait(lease.token, stamps: stamps, pause: min(pause, remaining))
     }
 
-    /// Whether this call has gone round for as long as a lease runs. Only lost races and others' leases make a call
-    /// go round, so the limit is what keeps the promise that nobody waits longer than a lease.
-    private mutating func overdue(at now: WallTime) -> Bool {
+    /// Whether this call has gone round for as long as a lease runs, which is the longest that it may wait. When the
+    /// lease that it waited for is over by then, it has one try to take it.
+    private mutating func isOverdue<Value>(for action: Action<Value>, at now: WallTime) -> Bool {
         guard let startedAt else {
             startedAt = now
             return false
         }
-        return now >= startedAt + policy.leaseFor
+        guard now >= startedAt + policy.leaseFor else { return false }
+        if case .acquire = action, !hasTriedLast {
+            hasTriedLast = true
+            return false
+        }
+        return true
     }
 }
 

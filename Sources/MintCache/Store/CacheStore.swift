@@ -21,7 +21,7 @@ public protocol CacheStore: Sendable {
     ///
     /// - Parameter expiry: how long to keep the item at least, room permitting; `nil` is for ever.
     /// - Throws: ``CacheError`` with code `valueTooLarge` for a value over the store's limit: then what stood under
-    ///   the key is gone. With `invalidDuration` for an expiry that is not positive.
+    ///   the key may be gone. With `invalidDuration` for an expiry that is not positive.
     func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws
 
     /// Stores a value if nothing stands there, and says whether it did.

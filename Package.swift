@@ -50,7 +50,9 @@ let package = Package(
         .target(name: "MemcachedProcess", path: "Tests/MemcachedProcess", swiftSettings: settings),
         .target(name: "TestSupport", dependencies: ["MintCache"], path: "Tests/Support", swiftSettings: settings),
         .testTarget(name: "MintCacheTests", dependencies: ["MintCache", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "MemcachedTests", dependencies: ["Memcached", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "MemcachedTests", dependencies: ["CLibMemcached", "Memcached", "TestSupport"], swiftSettings: settings
+        ),
         .testTarget(name: "CacheUtilsTests", dependencies: ["CacheUtils", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",

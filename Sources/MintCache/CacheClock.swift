@@ -44,14 +44,8 @@ public struct WallTime: Sendable, Hashable, Comparable {
 }
 
 extension Duration {
-    /// The duration in microseconds, rounded down, and at the ends of the range when it is beyond them.
-    var wholeMicroseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
-        guard !overflow else { return seconds < 0 ? .min : .max }
-        let (sum, carried) = scaled.addingReportingOverflow(attoseconds / 1_000_000_000_000)
-        return carried ? (seconds < 0 ? .min : .max) : sum
-    }
+    /// The duration in microseconds, rounded towards zero, and at the ends of the range when it is beyond them.
+    var wholeMicroseconds: Int64 { Int64(clamping: attoseconds / 1_000_000_000_000) }
 }
 
 /// The machine's real-time clock.

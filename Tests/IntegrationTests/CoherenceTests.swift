@@ -5,7 +5,7 @@ import Testing
 private struct LoaderFailure: Error {}
 
 /// A value never comes back after it was invalidated: I1 and I2, each on every store.
-@Suite("An invalidated value never comes back")
+@Suite("An invalidated value never comes back", .timeLimit(.minutes(2)))
 struct CoherenceTests {
     /// What is done to a value while it is being loaded.
     enum Event: CaseIterable, Sendable {
@@ -155,7 +155,7 @@ struct CoherenceTests {
 }
 
 /// One load at a time for each key, and nobody waits longer than a lease: I3 and I4, each on every store.
-@Suite("Leases")
+@Suite("Leases", .timeLimit(.minutes(2)))
 struct LeaseTests {
     @Test("let two processes share one cold load", arguments: StoreKind.allCases)
     func twoProcesses(kind: StoreKind) async throws {

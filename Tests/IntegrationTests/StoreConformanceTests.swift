@@ -2,7 +2,7 @@ import CacheUtils
 import Testing
 
 /// What the key protocol counts on in a store, whichever it is.
-@Suite("Every store")
+@Suite("Every store", .timeLimit(.minutes(2)))
 struct StoreConformanceTests {
     private let key = StoreKey(trusted: Array("conformance:key".utf8))
     private let other = StoreKey(trusted: Array("conformance:other".utf8))

@@ -94,6 +94,9 @@ struct CallList<Answer: Sendable> {
 
     var isEmpty: Bool { head == nil }
 
+    /// How many of the calls are not over.
+    var waiting: Int { sequence(first: head) { $0?.next }.prefix { $0 != nil }.count { $0?.isOver == false } }
+
     mutating func append(_ call: Call<Answer>) {
         if let tail { tail.next = call } else { head = call }
         tail = call

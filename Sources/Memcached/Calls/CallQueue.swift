@@ -89,6 +89,9 @@ final class CallQueue: @unchecked Sendable {
         while let call = calls.popFirst() { call.finish(.failure(error)) }
     }
 
+    /// How many calls wait that nobody has cancelled.
+    var waiting: Int { monitor.locked { gets.waiting + writes.waiting } }
+
     /// Takes no more calls. Workers end when they have done those that wait.
     func close() {
         monitor.locked { isClosed = true }

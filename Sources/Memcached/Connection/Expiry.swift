@@ -15,10 +15,9 @@ enum Expiry {
         guard duration > .zero else {
             throw CacheError(.invalidDuration, "an expiry of \(duration) is not positive: give a longer one, or nil")
         }
-        let (whole, attoseconds) = duration.components
         let latest = Int64(Int32.max)
-        guard whole < latest else { return Int(latest) }
-        let relative = whole + (attoseconds > 0 ? 1 : 0) + 1
+        let (whole, fraction) = duration.attoseconds.quotientAndRemainder(dividingBy: 1_000_000_000_000_000_000)
+        let relative = Int64(clamping: min(whole, Int128(latest))) + (fraction > 0 ? 1 : 0) + 1
         guard relative > longestRelative else { return Int(relative) }
         return Int(min(latest, now.microseconds / 1_000_000 + relative))
     }

@@ -108,6 +108,9 @@ public final class MemcachedStore: CacheStore {
         await Task { [joined] in try? await joined.value() }.value
     }
 
+    /// How many calls wait for a connection to be free.
+    package var waiting: Int { pools.reduce(0) { $0 + $1.queue.waiting } }
+
     // MARK: Reading
 
     /// Reads one item.

@@ -2,11 +2,11 @@ import Foundation
 import Synchronization
 
 #if canImport(Darwin)
-    import Darwin
+import Darwin
 #elseif canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// A memcached server that a test started. It ends with ``stop()``, and in any case with this process, even a killed
@@ -101,22 +101,40 @@ package final class MemcachedProcess: @unchecked Sendable {
     }
 
     private static func unusedPort() throws -> UInt16 {
-        let descriptor = socket(AF_INET, streamType, 0)
+        let descriptor = try bound(to: 0)
         defer { close(descriptor) }
         var address = loopback(port: 0)
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
         let code = withUnsafeMutableBytes(of: &address) { bytes -> Int32 in
-            guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return -1 }
-            return bind(descriptor, pointer, size) == 0 ? getsockname(descriptor, pointer, &size) : -1
+            bytes.baseAddress.map { getsockname(descriptor, $0.assumingMemoryBound(to: sockaddr.self), &size) } ?? -1
         }
         guard code == 0 else { throw StartFailure(description: "no free port") }
         return UInt16(bigEndian: address.sin_port)
     }
 
+    /// A socket that is bound to a loopback port and listens.
+    package static func listener(on port: UInt16) throws -> Int32 {
+        let descriptor = try bound(to: port)
+        guard listen(descriptor, 16) == 0 else { throw StartFailure(description: "cannot listen on \(port)") }
+        return descriptor
+    }
+
+    private static func bound(to port: UInt16) throws -> Int32 {
+        let descriptor = socket(AF_INET, streamType, 0)
+        var address = loopback(port: port)
+        let code = withUnsafeBytes(of: &address) { bytes -> Int32 in
+            bytes.baseAddress.map {
+                bind(descriptor, $0.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
+            } ?? -1
+        }
+        guard code == 0 else { throw StartFailure(description: "cannot bind to port \(port)") }
+        return descriptor
+    }
+
     #if canImport(Glibc)
-        private static let streamType = Int32(SOCK_STREAM.rawValue)
+    private static let streamType = Int32(SOCK_STREAM.rawValue)
     #else
-        private static let streamType = SOCK_STREAM
+    private static let streamType = SOCK_STREAM
     #endif
 
     private static func loopback(port: UInt16) -> sockaddr_in {

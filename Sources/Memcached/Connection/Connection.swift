@@ -2,11 +2,11 @@ import CLibMemcached
 import MintCache
 
 #if canImport(Darwin)
-    import Darwin
+import Darwin
 #elseif canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 
 /// One connection to one server: a `memcached_st` and the one result that it fetches into.

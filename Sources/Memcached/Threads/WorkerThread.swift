@@ -1,9 +1,9 @@
 #if canImport(Darwin)
-    import Darwin
+import Darwin
 #elseif canImport(Glibc)
-    import Glibc
+import Glibc
 #elseif canImport(Musl)
-    import Musl
+import Musl
 #endif
 import MintCache
 
@@ -18,9 +18,9 @@ struct WorkerThread: @unchecked Sendable {
     init(_ body: @escaping @Sendable () -> Void) throws {
         let box = Unmanaged.passRetained(Box(body))
         #if canImport(Darwin)
-            var identifier: pthread_t?
+        var identifier: pthread_t?
         #else
-            var identifier = pthread_t()
+        var identifier = pthread_t()
         #endif
         let code = pthread_create(&identifier, nil, Self.main, box.toOpaque())
         guard code == 0 else {
@@ -28,7 +28,7 @@ struct WorkerThread: @unchecked Sendable {
             throw CacheError(.storeFailure, "no thread could be started (error \(code)): use fewer connections")
         }
         #if canImport(Darwin)
-            guard let identifier else { throw CacheError(.storeFailure, "no thread could be started") }
+        guard let identifier else { throw CacheError(.storeFailure, "no thread could be started") }
         #endif
         self.identifier = identifier
     }
@@ -46,9 +46,9 @@ struct WorkerThread: @unchecked Sendable {
     }
 
     #if canImport(Darwin)
-        private static let main: @convention(c) (UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? = { run($0) }
+    private static let main: @convention(c) (UnsafeMutableRawPointer) -> UnsafeMutableRawPointer? = { run($0) }
     #else
-        private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { run($0) }
+    private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { run($0) }
     #endif
 
     private static func run(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {

@@ -73,7 +73,12 @@ final class FakeMemcached: Sendable {
 
     private func say(_ reply: String, _ connection: Int32) {
         let bytes = Array(reply.utf8)
-        _ = send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        #if canImport(Darwin)
+        let flags: Int32 = 0
+        #else
+        let flags = Int32(MSG_NOSIGNAL)
+        #endif
+        _ = send(connection, bytes, bytes.count, flags)
     }
 }
 

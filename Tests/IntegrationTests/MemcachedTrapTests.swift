@@ -9,7 +9,7 @@ import Testing
 struct MemcachedTrapTests {
     private let key = StoreKey(trusted: Array("key".utf8))
     private let configuration = MemcachedStore.Configuration(
-        connectionsPerServer: 1, operationTimeout: .milliseconds(300), connectTimeout: .seconds(5))
+        connectionsPerServer: 1, operationTimeout: .seconds(10), connectTimeout: .seconds(10))
 
     private func withFake(
         _ answer: @escaping @Sendable (Int, String) -> FakeMemcached.Answer,
@@ -88,6 +88,8 @@ struct MemcachedTrapTests {
 
     @Test("a late answer to what timed out is not taken for the answer to what is asked next")
     func lateAnswers() async throws {
+        var configuration = configuration
+        configuration.operationTimeout = .seconds(1)
         try await withMemcached(configuration: configuration) { store, server async throws in
             for number in 0..<10 { try await store.set(StoreKey("k\(number)"), to: [UInt8(number)], expiry: nil) }
             server.suspend()

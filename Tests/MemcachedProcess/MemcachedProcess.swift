@@ -76,7 +76,12 @@ package final class MemcachedProcess: @unchecked Sendable {
         var strings: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
         defer { for string in strings { free(string) } }
         var pid: pid_t = 0
-        let code = posix_spawnp(&pid, program, nil, nil, &strings, environ)
+        #if canImport(Darwin)
+        let environment = _NSGetEnviron().pointee
+        #else
+        let environment = environ
+        #endif
+        let code = posix_spawnp(&pid, program, nil, nil, &strings, environment)
         guard code == 0 else {
             throw StartFailure(description: "\(program) could not be started (error \(code)): is it installed?")
         }

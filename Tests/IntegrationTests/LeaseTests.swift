@@ -1,0 +1,188 @@
+import CacheUtils
+import TestSupport
+import Testing
+
+private struct LoaderFailure: Error {}
+
+/// One load at a time for each key, and nobody waits longer than a lease: I3 and I4, each on every store.
+@Suite("Leases", .timeLimit(.minutes(2)))
+struct LeaseTests {
+    @Test("let two processes share one cold load", arguments: StoreKind.allCases)
+    func twoProcesses(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let bench = Bench(store)
+            let (gate, loads) = (Gate(), Counter())
+            let functions = [bench.cache, bench.otherProcess()].map { cache in
+                cache.cached("value", ttl: .seconds(60)) {
+                    let number = loads.increment()
+                    try await gate.pass()
+                    return number
+                }
+            }
+            let first = Task { try await functions[0]() }
+            try await gate.arrival()
+            let second = Task { try await functions[1]() }
+            try await eventually { bench.clock.sleeping == 1 }
+            gate.open()
+            #expect(try await first.value == 1)
+            bench.clock.advance(by: .seconds(1))
+            #expect(try await second.value == 1)
+            #expect(loads.value == 1)
+        }
+    }
+
+    @Test("of a loader that died end, and the next caller takes over", arguments: StoreKind.allCases)
+    func deadLoader(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let bench = Bench(store)
+            let never = Gate()
+            let dead = bench.otherProcess().cached("value", ttl: .seconds(60), leaseFor: .seconds(10)) {
+                try await never.pass()
+                return 0
+            }
+            let corpse = Task { try await dead() }
+            try await never.arrival()
+            let value = bench.cache.cached("value", ttl: .seconds(60), leaseFor: .seconds(10)) { 1 }
+            let heir = Task { try await value() }
+            try await eventually { bench.clock.sleeping == 1 }
+            bench.clock.advance(by: .seconds(9))
+            try await eventually { bench.clock.sleeping == 1 }
+            #expect(bench.statistics.snapshot.loads == 0)
+            bench.clock.advance(by: .seconds(1))
+            #expect(try await heir.value == 1)
+            #expect(try await value.peek() == 1)
+            // Back from the dead, its value is nobody's but its own caller's.
+            never.open()
+            #expect(try await corpse.value == 0)
+            #expect(try await value.peek() == 1)
+        }
+    }
+
+    @Test(
+        "that others take one after the other do not hold a caller longer than one lease", arguments: StoreKind.allCases
+    )
+    func waitLimit(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let bench = Bench(store)
+            let never = Gate()
+            let value = bench.cache.cached("value", ttl: .seconds(60), leaseFor: .seconds(10)) { 1 }
+            let stuck = bench.otherProcess().cached("value", ttl: .seconds(60), leaseFor: .seconds(15)) {
+                try await never.pass()
+                return 0
+            }
+            let other = Task { try await stuck() }
+            try await never.arrival()
+            let waiting = Task { try await value() }
+            try await eventually { bench.clock.sleeping == 1 }
+            bench.clock.advance(by: .seconds(10))
+            #expect(try await waiting.value == 1)
+            #expect(try await value.peek() == nil)
+            never.open()
+            #expect(try await other.value == 0)
+            #expect(try await value.peek() == 0)
+        }
+    }
+
+    @Test(
+        "are given back by a loader that failed, whose error reaches all who shared it", arguments: StoreKind.allCases)
+    func failingLoader(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let bench = Bench(store)
+            let (gate, loads) = (Gate(), Counter())
+            let value = bench.cache.cached("value", ttl: .seconds(60)) {
+                guard loads.increment() > 1 else {
+                    try await gate.pass()
+                    throw LoaderFailure()
+                }
+                return 2
+            }
+            let callers = (0..<20).map { _ in Task { try await value() } }
+            try await gate.arrival()
+            gate.open()
+            var failures = 0
+            for caller in callers {
+                do { #expect(try await caller.value == 2) } catch is LoaderFailure { failures += 1 }
+            }
+            #expect(failures > 0)
+            #expect(try await value() == 2)
+            #expect(loads.value == 2)
+            #expect(bench.clock.sleeps == 0)
+        }
+    }
+
+    @Test("of a failed refresh end at once, and the stale value goes on being served", arguments: StoreKind.allCases)
+    func failingRefresh(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let bench = Bench(store)
+            let loads = Counter()
+            let value = bench.cache.cached("value", ttl: .seconds(60)) {
+                let number = loads.increment()
+                if number == 2 { throw LoaderFailure() }
+                return number
+            }
+            #expect(try await value() == 1)
+            bench.clock.advance(by: .seconds(61))
+            #expect(try await value() == 1)
+            try await eventually { bench.statistics.snapshot.failedLoads == 1 }
+            try await eventually { try await value() == 3 }
+            #expect(loads.value == 3)
+        }
+    }
+
+    @Test("are kept by a load whose caller was cancelled; the others get its value", arguments: StoreKind.allCases)
+    func cancelledCaller(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let bench = Bench(store)
+            let (gate, loads) = (Gate(), Counter())
+            let value = bench.cache.cached("value", ttl: .seconds(60)) {
+                try await gate.pass()
+                return loads.increment()
+            }
+            let impatient = Task { try await value() }
+            try await gate.arrival()
+            let patient = Task { try await value() }
+            impatient.cancel()
+            await #expect(throws: CancellationError.self) { try await impatient.value }
+            gate.open()
+            #expect(try await patient.value == 1)
+            #expect(try await value.peek() == 1)
+            #expect(loads.value == 1)
+        }
+    }
+
+    @Test("are taken over by a refresh, which never shares a load that began before it", arguments: StoreKind.allCases)
+    func refresh(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let bench = Bench(store)
+            let (gate, loads) = (Gate(), Counter())
+            let value = bench.cache.cached("value", ttl: .seconds(60)) {
+                let number = loads.increment()
+                if number == 1 { try await gate.pass() }
+                return number
+            }
+            let early = Task { try await value() }
+            try await gate.arrival()
+            #expect(try await value.refresh() == 2)
+            gate.open()
+            #expect(try await early.value == 1)
+            #expect(try await value() == 2)
+        }
+    }
+
+    @Test("let 10,000 tasks share one cold load, grouped or not", arguments: StoreKind.allCases, [[], ["a", "b"]])
+    func tenThousand(kind: StoreKind, groups: [String]) async throws {
+        try await kind.withStore { store async throws in
+            let loads = Counter()
+            let cache = Cache(store: store, namespace: "shop", version: "7")
+            let value = cache.cached("value", ttl: .seconds(600), groups: groups) { (text: String) in
+                loads.increment()
+                return text
+            }
+            try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<10_000 { group.addTask { try await value("cold") } }
+                for try await text in group { #expect(text == "cold") }
+            }
+            #expect(loads.value == 1)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import CacheUtils
+import Foundation
+import Memcached
+import Testing
+
+/// The quick start of the README, compiled. The test below says whether the README has these very lines.
+private func quickStart() async throws {
+    // README: quick start
+    struct City: Codable, Sendable {
+        var name: String
+        var population: Int
+    }
+
+    @Sendable func loadCity(slug: String) async throws -> City {
+        City(name: slug, population: 2_100_000)  // your database query
+    }
+
+    let store = try MemcachedStore(servers: ["127.0.0.1:11211"])  // or InMemoryStore()
+    let cache = Cache(store: store, namespace: "shop", version: "7")
+
+    // Any async function of any number of arguments becomes a cached one.
+    let city = cache.cached("City.get", ttl: .seconds(86_400), groups: ["cities"], load: loadCity)
+
+    let paris = try await city("paris")  // loads once, in the whole fleet
+    try await city.invalidate("paris")  // this exact argument list
+    try await cache.invalidate(group: "cities")  // every value in the group, with one write
+
+    let fresh = try await city.refresh("paris")  // load now and store
+    let cached = try await city.peek("paris")  // what is cached, without loading
+    let key = try city.key("paris")  // shop:7:City.get("paris")
+
+    // One value, no helper.
+    let count = try await cache.value(forKey: "offers", ttl: .seconds(60)) { 42 }
+    try await cache.invalidate(key: "offers")
+
+    print(paris, fresh, cached as Any, key, count)
+    await store.shutdown()
+    // README: end
+}
+
+@Suite("The README")
+struct ReadmeTests {
+    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    @Test("has the quick start that is compiled here")
+    func quickStart() throws {
+        let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+        let source = try String(contentsOfFile: #filePath, encoding: .utf8)
+        let compiled = try #require(source.split(separator: "    // README: quick start\n").last)
+        let lines = try #require(compiled.split(separator: "    // README: end").first)
+            .split(separator: "\n", omittingEmptySubsequences: false)
+            .map { $0.hasPrefix("    ") ? String($0.dropFirst(4)) : String($0) }
+        #expect(lines.count > 20)
+        #expect(readme.contains(lines.joined(separator: "\n").trimmingCharacters(in: .whitespacesAndNewlines)))
+    }
+
+    @Test("names only files and targets that there are")
+    func links() throws {
+        let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+        for link in readme.matches(of: /\]\(([^)#:]+)\)/) {
+            #expect(FileManager.default.fileExists(atPath: root.appending(path: String(link.1)).path), "\(link.1)")
+        }
+        let makefile = try String(contentsOf: root.appending(path: "Makefile"), encoding: .utf8)
+        for command in readme.matches(of: /make ([a-z-]+)/) where readme[..<command.range.lowerBound].last != " " {
+            #expect(makefile.contains("\n\(command.1):"), "make \(command.1)")
+        }
+    }
+}

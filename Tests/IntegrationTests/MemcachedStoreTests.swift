@@ -108,14 +108,12 @@ struct MemcachedStoreTests {
             #expect(try await city("\(number)").name == "\(number)")
         }
         try servers[1].start()
+        // Each connection finds out by itself that the server is back. Then everything is cached again.
         try await eventually {
-            _ = try await bench.city()("paris")
-            return try await bench.city().peek("paris") != nil
+            let queries = await bench.database.queries
+            for number in 0..<50 { _ = try await bench.city(groups: ["a", "b", "c", "d"])("\(number)") }
+            return await bench.database.queries == queries
         }
-        for number in 0..<50 { _ = try await bench.city(groups: ["a", "b", "c", "d"])("\(number)") }
-        let queries = await bench.database.queries
-        for number in 0..<50 { _ = try await bench.city(groups: ["a", "b", "c", "d"])("\(number)") }
-        #expect(await bench.database.queries == queries)
         await store.shutdown()
     }
 

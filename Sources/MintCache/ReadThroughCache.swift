@@ -87,8 +87,8 @@ public final class ReadThroughCache: Sendable {
                 case .lost: continue
                 case .trouble: break going
                 }
-            case .wait(let token, let stamps, let pause):
-                if let flight = flights.flight(token, stamps: stamps) as? Flight<Value> {
+            case .wait(let token, let pause):
+                if let flight = flights.flight(token) as? Flight<Value> {
                     return try await outcome(of: flight)
                 }
                 try await clock.sleep(for: pause)

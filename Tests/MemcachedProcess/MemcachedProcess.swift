@@ -23,24 +23,32 @@ package final class MemcachedProcess: @unchecked Sendable {
     }
 
     /// What a store is to be given: `127.0.0.1:port` or the path of a socket.
-    package let address: String
-    private let arguments: [String]
+    package private(set) var address = ""
+    private var arguments: [String] = []
     // @unchecked: the test that started the server is the only one to stop and start it.
     private var pid: pid_t = 0
     private var watchdog: pid_t = 0
 
     /// Starts a server and waits until it accepts connections.
     package init(_ listener: Listener = .tcp, options: [String] = []) throws {
-        switch listener {
-        case .tcp:
-            let port = try Self.freePort()
-            address = "127.0.0.1:\(port)"
-            arguments = ["-l", "127.0.0.1", "-p", "\(port)"] + options
-        case .unixSocket:
-            address = "/tmp/cache-utils-\(UUID().uuidString.prefix(8)).sock"
-            arguments = ["-s", address] + options
+        // A port that was free may be another program's by the time that the server wants it.
+        for attempt in 1...5 {
+            switch listener {
+            case .tcp:
+                let port = try Self.freePort()
+                address = "127.0.0.1:\(port)"
+                arguments = ["-l", "127.0.0.1", "-p", "\(port)"] + options
+            case .unixSocket:
+                address = "/tmp/cache-utils-\(UUID().uuidString.prefix(8)).sock"
+                arguments = ["-s", address] + options
+            }
+            do {
+                try start()
+                return
+            } catch  where attempt < 5 {
+                stop()
+            }
         }
-        try start()
     }
 
     deinit { stop() }
@@ -152,11 +160,18 @@ package final class MemcachedProcess: @unchecked Sendable {
 
     private func canConnect() -> Bool {
         guard let port = address.split(separator: ":").last.flatMap({ UInt16($0) }) else {
-            return FileManager.default.fileExists(atPath: address)
+            var socketAddress = sockaddr_un()
+            socketAddress.sun_family = sa_family_t(AF_UNIX)
+            withUnsafeMutableBytes(of: &socketAddress.sun_path) { $0.copyBytes(from: address.utf8) }
+            return canConnect(AF_UNIX, &socketAddress)
         }
-        let descriptor = socket(AF_INET, Self.streamType, 0)
+        var socketAddress = Self.loopback(port: port)
+        return canConnect(AF_INET, &socketAddress)
+    }
+
+    private func canConnect<Address>(_ family: Int32, _ address: inout Address) -> Bool {
+        let descriptor = socket(family, Self.streamType, 0)
         defer { close(descriptor) }
-        var address = Self.loopback(port: port)
         return withUnsafeBytes(of: &address) { bytes in
             guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
             return connect(descriptor, pointer, socklen_t(bytes.count)) == 0

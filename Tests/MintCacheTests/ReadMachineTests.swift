@@ -54,7 +54,7 @@ struct ReadMachineTests {
         case .acquire(let acquisition):
             if case .value = acquisition.envelope { return "take, keeping the value" }
             return acquisition.over == nil ? "add" : "take"
-        case .wait(let token, _, _): return "wait for \(token.rawValue)"
+        case .wait(let token, _): return "wait for \(token.rawValue)"
         case .loadWithoutLease: return "load without a lease"
         }
     }
@@ -150,7 +150,7 @@ struct ReadMachineTests {
         var pauses: [Duration] = []
         for _ in 0..<10 {
             let action = machine.fetched(try pending(for: .milliseconds(80)), groups: [.stamp(stamp)], at: now) { $0 }
-            if case .wait(_, _, let pause) = action { pauses.append(pause) }
+            if case .wait(_, let pause) = action { pauses.append(pause) }
         }
         #expect(pauses == [2, 4, 8, 16, 32, 64, 80, 80, 80, 80].map(Duration.milliseconds))
     }

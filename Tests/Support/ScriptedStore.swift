@@ -17,6 +17,8 @@ package final class ScriptedStore: CacheStore {
         case failBefore
         /// Take effect, then fail.
         case failAfter
+        /// Fail at once and take effect later, as a write does that is still on its way when it times out.
+        case failAndHappen(at: Gate, done: Gate)
     }
 
     /// The failure of a scripted step.
@@ -51,7 +53,7 @@ package final class ScriptedStore: CacheStore {
 
     private func perform<Result: Sendable>(
         _ operation: Operation,
-        _ body: () async throws -> Result
+        _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
         let (step, isDown) = state.withLock { state -> (Step?, Bool) in
             state.counts[operation, default: 0] += 1
@@ -72,25 +74,32 @@ package final class ScriptedStore: CacheStore {
         case .failAfter:
             _ = try await body()
             throw Failure()
+        case .failAndHappen(let gate, let done):
+            Task {
+                try await gate.pass()
+                _ = try await body()
+                done.open()
+            }
+            throw Failure()
         case nil:
             return try await body()
         }
     }
 
     package func get(_ key: StoreKey) async throws -> StoreItem? {
-        try await perform(.get) { try await base.get(key) }
+        try await perform(.get) { [base] in try await base.get(key) }
     }
 
     package func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
-        try await perform(.get) { try await base.get(keys) }
+        try await perform(.get) { [base] in try await base.get(keys) }
     }
 
     package func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
-        try await perform(.set) { try await base.set(key, to: value, expiry: expiry) }
+        try await perform(.set) { [base] in try await base.set(key, to: value, expiry: expiry) }
     }
 
     package func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
-        try await perform(.add) { try await base.add(key, value, expiry: expiry) }
+        try await perform(.add) { [base] in try await base.add(key, value, expiry: expiry) }
     }
 
     package func compareAndSwap(
@@ -99,12 +108,12 @@ package final class ScriptedStore: CacheStore {
         with value: [UInt8],
         expiry: Duration?
     ) async throws -> Bool {
-        try await perform(.compareAndSwap) {
+        try await perform(.compareAndSwap) { [base] in
             try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
         }
     }
 
     package func delete(_ key: StoreKey) async throws -> Bool {
-        try await perform(.delete) { try await base.delete(key) }
+        try await perform(.delete) { [base] in try await base.delete(key) }
     }
 }

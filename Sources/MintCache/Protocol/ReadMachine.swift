@@ -22,9 +22,9 @@ struct ReadMachine {
         case claim(Acquisition, serving: Value)
         /// Take the lease. Lost: read again.
         case acquire(Acquisition)
-        /// Someone else holds the lease. Share the load if it is one of this process under the same stamps; else
-        /// pause, then read again.
-        case wait(LoadToken, stamps: [GroupStamp], pause: Duration)
+        /// Someone else holds the lease, under the stamps that were read. Share the load if it is one of this process;
+        /// else pause, then read again.
+        case wait(LoadToken, pause: Duration)
         /// The longest wait is over: load, and do not store.
         case loadWithoutLease
     }
@@ -109,9 +109,9 @@ struct ReadMachine {
             if let claim = record.claim, claim.until > now { return .serveStale(value) }
             return .claim(claim(on: record, item.cas, at: now), serving: value)
         case .value(let record) where record.stamps == stamps:
-            if let claim = record.claim, claim.until > now, goal == .value { return wait(for: claim, stamps, at: now) }
+            if let claim = record.claim, claim.until > now, goal == .value { return wait(for: claim, at: now) }
         case .pending(let lease, stamps) where lease.until > now && goal == .value:
-            return wait(for: lease, stamps, at: now)
+            return wait(for: lease, at: now)
         case .value, .pending, nil:
             break
         }
@@ -131,10 +131,10 @@ struct ReadMachine {
             expiry: max(policy.leaseExpiry, record.freshUntil + policy.staleFor - now))
     }
 
-    private mutating func wait<Value>(for lease: Lease, _ stamps: [GroupStamp], at now: WallTime) -> Action<Value> {
+    private mutating func wait<Value>(for lease: Lease, at now: WallTime) -> Action<Value> {
         defer { pause = min(pause * 2, Self.longestPause) }
         let remaining = max(.milliseconds(1), lease.until - now)
-        return .wait(lease.token, stamps: stamps, pause: min(pause, remaining))
+        return .wait(lease.token, pause: min(pause, remaining))
     }
 
     /// Whether this call has gone round for as long as a lease runs, which is the longest that it may wait. When the

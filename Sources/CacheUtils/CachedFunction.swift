@@ -2,7 +2,9 @@ import MintCache
 
 /// An async function whose results are cached. `Cache` makes it from any function.
 ///
-/// All its methods take the argument list of the function. Equal arguments have equal keys, in every process.
+/// All its methods take the argument list of the function. The same arguments have the same key in every process.
+/// What is written differently has different keys, even where Swift takes it for equal: `0.0` and `-0.0`, or "é" in
+/// its composed and decomposed forms.
 public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>: Sendable {
     let engine: ReadThroughCache
     /// What the keys begin with.

@@ -71,6 +71,7 @@ public final class MemcachedStore: CacheStore {
     /// Makes a store on servers.
     ///
     /// - Throws: as ``init(servers:configuration:)-([String],_)``.
+    @_disfavoredOverload
     public init(servers: [MemcachedServer], configuration: Configuration = Configuration()) throws {
         try configuration.validate()
         guard !servers.isEmpty else {
@@ -115,7 +116,7 @@ public final class MemcachedStore: CacheStore {
 
     /// Reads one item.
     public func get(_ key: StoreKey) async throws -> StoreItem? {
-        try await GetCall(key).answer(queue: pools[ring.server(for: key)].queue.enqueue).first
+        try await pools[ring.server(for: key)].queue.answer(to: GetCall(key)).first
     }
 
     /// Reads several items: one round trip to each server that has any of them, all at the same time.
@@ -124,7 +125,7 @@ public final class MemcachedStore: CacheStore {
         let servers = keys.map(ring.server(for:))
         guard servers.contains(where: { $0 != servers[0] }) else {
             let queue = pools[servers[0]].queue
-            let items = try await GetCall(first, Array(keys.dropFirst())).answer(queue: queue.enqueue)
+            let items = try await queue.answer(to: GetCall(first, Array(keys.dropFirst())))
             return [items.first] + items.rest
         }
         return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
@@ -132,7 +133,7 @@ public final class MemcachedStore: CacheStore {
                 let positions = keys.indices.filter { servers[$0] == server }
                 group.addTask {
                     let call = GetCall(keys[positions[0]], positions.dropFirst().map { keys[$0] })
-                    let items = try await call.answer(queue: self.pools[server].queue.enqueue)
+                    let items = try await self.pools[server].queue.answer(to: call)
                     return (positions, [items.first] + items.rest)
                 }
             }
@@ -171,10 +172,10 @@ public final class MemcachedStore: CacheStore {
 
     /// Removes everything from every server: for tests.
     public func flush() async throws {
-        for pool in pools { _ = try await WriteCall(.flush).answer(queue: pool.queue.enqueue) }
+        for pool in pools { _ = try await pool.queue.answer(to: WriteCall(.flush)) }
     }
 
     private func write(_ operation: WriteOperation, _ key: StoreKey) async throws -> Bool {
-        try await WriteCall(operation).answer(queue: pools[ring.server(for: key)].queue.enqueue)
+        try await pools[ring.server(for: key)].queue.answer(to: WriteCall(operation))
     }
 }

@@ -1,13 +1,13 @@
 /// What is cached, where and how: everything about a cached value but its loader.
 public struct CacheEntry<Value: Sendable>: Sendable {
     /// The value key.
-    public var key: StoreKey
+    public let key: StoreKey
     /// The generation keys of the value's groups, at most 255.
-    public var groups: [StoreKey]
+    public let groups: [StoreKey]
     /// How long who waits for what.
-    public var policy: CachePolicy
+    public let policy: CachePolicy
     /// How values become payloads and how long they are fresh.
-    public var coder: any PayloadCoder<Value>
+    public let coder: any PayloadCoder<Value>
 
     /// Makes an entry.
     ///

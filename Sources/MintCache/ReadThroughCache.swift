@@ -11,6 +11,7 @@ public final class ReadThroughCache: Sendable {
     private let clock: any CacheClock
     private let observer: (any CacheObserver)?
     private let flights = FlightTable()
+    private let unleased = UnleasedLoads()
 
     /// Makes a cache on a store.
     public init(store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil) {
@@ -81,11 +82,10 @@ public final class ReadThroughCache: Sendable {
             case .acquire(let acquisition):
                 let (flight, _) = depart(acquisition, entry, load)
                 switch try await flight.start.value() {
-                case .won:
+                case .won, .trouble:
                     // Whoever waited for the start may share the load whatever it read: the load begins after that.
                     if let flight = flight as? Flight<Value> { return try await outcome(of: flight) }
                 case .lost: continue
-                case .trouble: break going
                 }
             case .wait(let token, let pause):
                 if let flight = flights.flight(token) as? Flight<Value> {
@@ -99,9 +99,12 @@ public final class ReadThroughCache: Sendable {
                 break going
             }
         }
-        report(.load, entry.key)
+        let value = try await unleased.value(of: entry.key) {
+            self.report(.load, entry.key)
+            return try await load()
+        }
         report(.miss, entry.key)
-        return try await load()
+        return value
     }
 
     private func outcome<Value>(of flight: Flight<Value>) async throws -> Value {
@@ -175,25 +178,29 @@ public final class ReadThroughCache: Sendable {
         _ flight: Flight<Value>, _ entry: CacheEntry<Value>, _ load: @escaping Loader<Value>
     ) async {
         let start = await takeLease(flight.acquisition, on: flight.key)
-        guard start == .won else {
+        switch start {
+        case .won:
+            flights.started(flight)
+        case .lost:
             flights.leave(flight)
-            flight.start.resolve(.success(start))
-            // The write may have taken effect all the same; nobody should wait for a load that there is not.
-            if start == .trouble { await end(flight, .failure) }
-            return
+            return flight.start.resolve(.success(.lost))
+        case .trouble:
+            // The token may yet appear in the store, after an invalidation even. Nobody may join by it, the load fills
+            // nothing, and the lease is given back.
+            flights.leave(flight)
+            Task { @concurrent in await self.end(flight, .failure) }
         }
-        flights.started(flight)
-        flight.start.resolve(.success(.won))
+        flight.start.resolve(.success(start))
         report(.load, flight.key)
         let began = clock.now
         let result: Result<Value, any Error>
         do {
             let value = try await load()
-            await end(flight, outcome(of: value, entry, took: clock.now - began))
+            if start == .won { await end(flight, outcome(of: value, entry, took: clock.now - began)) }
             result = .success(value)
         } catch {
             report(.loadFailed, flight.key, error)
-            await end(flight, .failure)
+            if start == .won { await end(flight, .failure) }
             result = .failure(error)
         }
         flights.leave(flight)
@@ -257,8 +264,18 @@ public final class ReadThroughCache: Sendable {
     ///
     /// - Throws: as ``invalidate(_:)``.
     public func invalidate(group key: StoreKey) async throws {
-        try await store.set(key, to: EnvelopeCoding.encode(.random(), for: key), expiry: nil)
+        do {
+            try await beginGeneration(of: key)
+        } catch let error as CacheError where error.code == .unavailable {
+            // The connection may have been broken since the server was restarted: a new one tells. With a new stamp,
+            // since the first one may have arrived, and arriving again would undo an invalidation that came between.
+            try await beginGeneration(of: key)
+        }
         report(.invalidation, key)
+    }
+
+    private func beginGeneration(of group: StoreKey) async throws {
+        try await store.set(group, to: EnvelopeCoding.encode(.random(), for: group), expiry: nil)
     }
 
     /// Suspends the task for a duration of the cache's clock.

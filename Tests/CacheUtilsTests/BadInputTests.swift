@@ -149,6 +149,9 @@ struct BadInputTests {
         #expect(statistics.snapshot.loads == 2)
         #expect(log.lines(.warning).count == 2)
         #expect(log.lines(.warning).allSatisfy { $0.contains("encodingFailed") })
+        log.logLevel = .info
+        _ = try await cache.value(forKey: "k", ttl: .seconds(1)) { Unencodable(number: .infinity) }
+        #expect(log.lines(.warning).last?.contains("inf") == false, "a value was logged above trace")
     }
 
     @Test("a value that its codec cannot read back is a miss, and is replaced")

@@ -10,6 +10,14 @@ private struct Row: Codable, Sendable, Equatable {
     var tags: [String]
 }
 
+private enum Old {
+    struct City: Codable { var name: String }
+}
+
+private enum New {
+    struct City: Codable { var name: String }
+}
+
 private enum Size: String, Codable {
     case small, large
 }
@@ -80,5 +88,10 @@ struct CodecTests {
             defaultCodec(for: Int??.self).format, defaultCodec(for: Data.self).format,
         ]
         #expect(Set(formats).count == formats.count)
+        #expect(defaultCodec(for: Old.City.self).format != defaultCodec(for: New.City.self).format)
+        struct Local: Codable {}
+        for format in formats + [defaultCodec(for: Local.self).format] {
+            #expect(!format.contains("$"), "\(format) differs from process to process")
+        }
     }
 }

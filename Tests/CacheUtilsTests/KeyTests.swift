@@ -21,6 +21,27 @@ private struct Tagged: CacheKeyComponent {
     func appendCacheKey(to key: inout CacheKeyBuilder) { key.append(text) }
 }
 
+private struct Filter: CacheKeyComponent {
+    var name: String?
+
+    func appendCacheKey(to key: inout CacheKeyBuilder) { key.append(name) }
+}
+
+private struct Limit: RawRepresentable, CacheKeyComponent {
+    var rawValue: Int?
+}
+
+/// A number of a user's own, with a description that looks like syntax.
+private struct Odd: FixedWidthStandIn {
+    var description = "1,2),\"x\"[nil]:%"
+}
+
+private protocol FixedWidthStandIn: CacheKeyComponent, CustomStringConvertible {}
+
+extension FixedWidthStandIn {
+    func appendCacheKey(to key: inout CacheKeyBuilder) { key.literal(description) }
+}
+
 private struct Silent: CacheKeyComponent {
     func appendCacheKey(to key: inout CacheKeyBuilder) {}
 }
@@ -87,6 +108,13 @@ struct KeyTests {
             try key([String?.none]), try key([String]()), try key([[String]()]), try key(""),
         ]
         #expect(Set(lists).count == lists.count)
+        let optionals = [
+            try key(Filter?.none), try key(Filter?.some(Filter(name: nil))), try key(Filter?.some(Filter(name: "nil"))),
+            try key(Filter??.some(.none)), try key(Filter??.some(.some(Filter(name: nil)))),
+        ]
+        #expect(optionals == ["nil", "some(nil)", #""nil""#, "some(nil)", "some(some(nil))"])
+        #expect(try key(Limit?.none) != key(Limit?.some(Limit(rawValue: nil))))
+        #expect(try key(Odd()) == "1%2C2%29%2C%22x%22%5Bnil%5D%3A%25")
     }
 
     @Test("of a part that does not write exactly one piece is an error that names the type", arguments: [true, false])

@@ -140,6 +140,31 @@ struct CoherenceTests {
         }
     }
 
+    @Test(
+        "when a group invalidation is repeated after a broken connection: each attempt has a stamp of its own",
+        arguments: StoreKind.allCases)
+    func repeatedInvalidation(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let scripted = ScriptedStore(store)
+            let bench = Bench(scripted)
+            let loads = Counter()
+            let value = bench.cache.cached("value", ttl: .seconds(60), groups: ["a"]) { loads.increment() }
+            #expect(try await value() == 1)
+            let gate = Gate()
+            scripted.next(.set, .loseAnswer)
+            scripted.next(.set, .pauseBefore(gate))
+            let invalidation = Task { try await bench.cache.invalidate(group: "a") }
+            try await gate.arrival()
+            // The first attempt arrived. Someone caches under its stamp, and someone else invalidates that.
+            #expect(try await value() == 2)
+            try await bench.otherProcess().invalidate(group: "a")
+            gate.open()
+            try await invalidation.value
+            #expect(try await value.peek() == nil)
+            #expect(try await value() == 3)
+        }
+    }
+
     @Test("when its generation key was evicted after it was stored", arguments: StoreKind.allCases)
     func evictedGeneration(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in

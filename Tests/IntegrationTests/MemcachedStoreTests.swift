@@ -75,6 +75,19 @@ struct MemcachedStoreTests {
         }
     }
 
+    @Test("invalidates at the first attempt after its server was restarted")
+    func restartedServer() async throws {
+        try await withMemcached { store, server async throws in
+            let bench = Bench(store)
+            let city = bench.city()
+            for _ in 0..<20 { _ = try await city.refresh("paris") }
+            server.stop()
+            try server.start()
+            try await bench.cache.invalidate(group: "cities")
+            try await city.invalidate("paris")
+        }
+    }
+
     @Test("spreads keys over a fleet, and one dead server costs the others nothing")
     func fleet() async throws {
         let servers = try [MemcachedProcess(.tcp), MemcachedProcess(.unixSocket), MemcachedProcess(.tcp)]

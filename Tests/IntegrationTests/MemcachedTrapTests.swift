@@ -54,11 +54,21 @@ struct MemcachedTrapTests {
         "the value of another key is never taken for the one that was asked for",
         arguments: [
             "VALUE other 0 1 5\r\nx\r\nEND\r\n", "VALUE ke 0 1 5\r\nx\r\nEND\r\n", "VALUE keyy 0 1 5\r\nx\r\nEND\r\n",
+            "VALUE key 0 -1 5\r\nx\r\nEND\r\n", "VALUE key 0 99999999999999999999999 5\r\nx\r\nEND\r\n",
             "VALUE key 0 1 5\r\nx\r\nVALUE key 0 1 5\r\ny\r\nEND\r\n", "VALUE key 0 1\r\nx\r\nEND\r\n",
         ])
     func foreignKeys(reply: String) async throws {
         try await withFake({ _, _ in .say(reply) }) { store, _ async throws in
             await #expect(throws: CacheError.self) { try await store.get(key) }
+        }
+    }
+
+    @Test("a server that sends no CAS ids is told from a broken one")
+    func noCAS() async throws {
+        try await withMemcached(options: ["-C"]) { store, _ async throws in
+            try await store.set(key, to: [1], expiry: nil)
+            let error = await #expect(throws: CacheError.self) { try await store.get(key) }
+            #expect(error?.message.contains("start it without -C") == true)
         }
     }
 
@@ -83,6 +93,8 @@ struct MemcachedTrapTests {
             #expect(server.received.filter { $0.hasPrefix("add") }.count == 1)
             await #expect(throws: CacheError.self) { try await store.delete(key) }
             #expect(server.received.filter { $0.hasPrefix("delete") }.count == 2)
+            await #expect(throws: CacheError.self) { try await store.set(key, to: [1], expiry: nil) }
+            #expect(server.received.filter { $0.hasPrefix("set") }.count == 1)
         }
     }
 

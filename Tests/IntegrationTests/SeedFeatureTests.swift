@@ -257,6 +257,18 @@ struct SeedFeatureTests {
         }
     }
 
+    @Test("10, for functions of several caches: each is invalidated in its own")
+    func eventsForSeveralCaches() async throws {
+        let (one, other) = (Bench(InMemoryStore()), Bench(InMemoryStore()))
+        let city = one.city()
+        _ = try await city("paris")
+        let (changes, feed) = AsyncStream<String>.makeStream()
+        feed.yield("paris")
+        feed.finish()
+        try await other.cache.invalidate(on: changes) { [try .call(city, $0)] }
+        #expect(try await city.peek("paris") == nil)
+    }
+
     @Test("11: recompute now, only if cached, the key of a call, a key of one's own", arguments: StoreKind.allCases)
     func laterVersions(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in

@@ -51,6 +51,53 @@ struct StoreTroubleTests {
         #expect(bench.statistics.snapshot.loads == 4)
     }
 
+    @Test(
+        "brings no herd: one load at a time for each key, and whoever comes late shares the next, not the running one")
+    func outage() async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        scripted.setDown(true)
+        let (gate, loads) = (Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(60)) {
+            let number = loads.increment()
+            if number == 1 { try await gate.pass() }
+            return number
+        }
+        let early = Task { try await value() }
+        try await gate.arrival()
+        // These begin after the first load did, and an invalidation may have come between.
+        let late = (0..<100).map { _ in Task { try await value() } }
+        try await eventually { scripted.count(.get) == 101 }
+        let impatient = Task { try await value() }
+        impatient.cancel()
+        await #expect(throws: CancellationError.self) { try await impatient.value }
+        gate.open()
+        #expect(try await early.value == 1)
+        for task in late { #expect(try await task.value >= 2) }
+        #expect(loads.value <= 3)
+        #expect(try await value() == loads.value)
+    }
+
+    @Test("while a lease is being taken lets those who wait for it share one load")
+    func lostLease() async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        let (gate, loads) = (Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(60)) { loads.increment() }
+        scripted.next(.add, .pauseBefore(gate))
+        scripted.next(.add, .failBefore)
+        let first = Task { try await value() }
+        try await gate.arrival()
+        let others = (0..<100).map { _ in Task { try await value() } }
+        try await eventually { scripted.count(.get) == 101 }
+        try await bench.store.set(value.key(), to: [1], expiry: nil)
+        _ = try await bench.store.delete(value.key())
+        gate.open()
+        #expect(try await first.value == 1)
+        for task in others { #expect(try await task.value == 1) }
+        #expect(loads.value == 1)
+    }
+
     @Test("does not stop anything when no server listens: loads go through, invalidations throw")
     func noServer() async throws {
         let port = try MemcachedProcess.freePort()

@@ -97,7 +97,11 @@ package final class MemcachedProcess: @unchecked Sendable {
     }
 
     /// Stops the server without ending it: connections are accepted and never answered.
-    package func suspend() { kill(pid, SIGSTOP) }
+    package func suspend() {
+        kill(pid, SIGSTOP)
+        // The signal takes effect some time after it was sent; this returns when it has.
+        waitpid(pid, nil, WUNTRACED)
+    }
 
     /// Lets a suspended server go on.
     package func resume() { kill(pid, SIGCONT) }

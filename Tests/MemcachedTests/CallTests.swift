@@ -10,7 +10,7 @@ struct CallTests {
     private let key = StoreKey(trusted: [0x6B])
 
     private func get(_ queue: CallQueue) -> Task<GetCall.Items, any Error> {
-        Task { try await GetCall(key).answer(queue: queue.enqueue) }
+        Task { try await queue.answer(to: GetCall(key)) }
     }
 
     /// Waits until so many gets are queued, and takes them as a worker does.
@@ -72,7 +72,7 @@ struct CallTests {
         let gate = Gate()
         let task = Task {
             try? await gate.pass()
-            _ = try await GetCall(key).answer(queue: queue.enqueue)
+            _ = try await queue.answer(to: GetCall(key))
         }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
@@ -84,7 +84,7 @@ struct CallTests {
         let queue = CallQueue(maximumBatch: 1)
         let gets = (0..<3).map { _ in get(queue) }
         let writes = (0..<3).map { _ in
-            Task { try await WriteCall(.delete(key)).answer(queue: queue.enqueue) }
+            Task { try await queue.answer(to: WriteCall(.delete(key))) }
         }
         try await eventually { queue.waiting == 6 }
         var order = ""
@@ -104,17 +104,22 @@ struct CallTests {
         for task in writes { _ = try await task.value }
     }
 
-    @Test("fail together when the server did not answer, and later ones are queued anew")
-    func failAll() async throws {
+    @Test("fail together when the server did not answer, but for those that came while it was asked")
+    func failing() async throws {
         let queue = CallQueue(maximumBatch: 10)
         let tasks = (0..<5).map { _ in get(queue) }
         try await eventually { queue.waiting == 5 }
-        queue.failAll(CacheError(.timeout, "no answer"))
+        let began = queue.position
+        let late = get(queue)
+        try await eventually { queue.waiting == 6 }
+        queue.fail(before: began, CacheError(.timeout, "no answer"))
         for task in tasks {
             let error = await #expect(throws: CacheError.self) { try await task.value }
             #expect(error?.code == .timeout)
         }
-        #expect(queue.waiting == 0)
+        #expect(queue.waiting == 1)
+        for call in try await take(1, from: queue) { call.finish(.success(.init(first: nil, rest: []))) }
+        #expect(try await late.value.first == nil)
     }
 
     @Test("are refused by a closed queue, which still gives out what waits in it")

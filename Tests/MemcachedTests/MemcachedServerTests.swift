@@ -20,6 +20,7 @@ struct MemcachedServerTests {
         let server = try MemcachedServer(address)
         #expect(server.endpoint == endpoint)
         #expect(server.weight == weight)
+        #expect(try MemcachedServer(server.description) == server)
     }
 
     @Test(
@@ -28,6 +29,10 @@ struct MemcachedServerTests {
             ("", "is empty"), ("a b:11211", "space"), ("host:0", "port '0'"), ("host:65536", "port '65536'"),
             ("host:", "port ''"), ("host:+1", "port '+1'"), ("host:eleven", "port 'eleven'"), (":11211", "no host"),
             ("::1", "IPv6"), ("::1:11211", "IPv6"), ("[::1:11211", "no ]"), ("[]:1", "[host]:port"),
+            ("[zz]:1", "[host]:port"),
+            ("foo/bar", "slash"), ("tmp/m.sock", "slash"), ("a,b", "comma"), ("a:1,b:2", "comma"),
+            ("user@host", "letters"),
+            ("http://127.0.0.1:11211", "URL"), ("/", "folder"),
             ("[::1]11211", "[host]:port"),
             ("host:1/?0", "weight 0"), ("host:1/?x", "weight 'x'"), ("host:1/?70000", "weight 70000"),
             ("/" + String(repeating: "x", count: 107), "longer than a socket path"), ("host\n", "control character"),
@@ -39,9 +44,17 @@ struct MemcachedServerTests {
         #expect(error?.message.contains(reason) == true, "\(error?.message ?? "")")
     }
 
+    @Test("list that is empty is an error, as a literal too")
+    func emptyList() {
+        #expect(throws: CacheError.self) { try MemcachedStore(servers: []) }
+    }
+
     @Test("is listed once, and in a list that is not empty")
     func lists() throws {
-        for servers in [[], ["a", "a:11211"], ["A:1", "a:1"], ["/x", "b", "/x"], ["[::1]", "[::1]:11211/?2"]] {
+        for servers in [
+            [], ["a", "a:11211"], ["A:1", "a:1"], ["/x", "b", "/x"], ["[::1]", "[::1]:11211/?2"],
+            ["/tmp/x", "/tmp//x"],
+        ] {
             let error = #expect(throws: CacheError.self) { try MemcachedStore(servers: servers) }
             #expect(error?.code == .invalidServer)
         }

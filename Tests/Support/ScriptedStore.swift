@@ -17,6 +17,8 @@ package final class ScriptedStore: CacheStore {
         case failBefore
         /// Take effect, then fail.
         case failAfter
+        /// Take effect, and fail as a connection does that breaks before the answer.
+        case loseAnswer
         /// Fail at once and take effect later, as a write does that is still on its way when it times out.
         case failAndHappen(at: Gate, done: Gate)
     }
@@ -74,6 +76,9 @@ package final class ScriptedStore: CacheStore {
         case .failAfter:
             _ = try await body()
             throw Failure()
+        case .loseAnswer:
+            _ = try await body()
+            throw CacheError(.unavailable, "the connection broke")
         case .failAndHappen(let gate, let done):
             Task {
                 try await gate.pass()

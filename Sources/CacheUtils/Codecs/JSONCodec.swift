@@ -6,7 +6,9 @@ import Foundation
 
 /// `Codable` values as JSON.
 struct JSONCodec<Value: Codable>: CacheCodec {
-    let format = "JSON \(Value.self)"
+    /// The type under its full name. Where a type is local or private, its name has an address in it, which differs
+    /// from process to process and is left out.
+    let format = "JSON " + String(reflecting: Value.self).replacing(#/ at \$[0-9a-f]+/#, with: "")
 
     func encode(_ value: Value) throws -> [UInt8] {
         Array(try JSONEncoder().encode(value))

@@ -5,7 +5,7 @@ public struct Invalidation: Sendable {
     private enum Target {
         case name(String)
         case group(String)
-        case key(StoreKey)
+        case call(StoreKey, ReadThroughCache)
     }
 
     private let target: Target
@@ -16,20 +16,20 @@ public struct Invalidation: Sendable {
     /// Every value in a group.
     public static func group(_ name: String) -> Invalidation { Invalidation(target: .group(name)) }
 
-    /// The result of a cached function for exactly these arguments.
+    /// The result of a cached function for exactly these arguments, in the cache that the function is of.
     ///
     /// - Throws: ``CacheError`` with code `invalidKey`.
     public static func call<each Argument, Value>(
         _ function: CachedFunction<repeat each Argument, Value>, _ arguments: repeat each Argument
     ) throws -> Invalidation {
-        Invalidation(target: .key(try function.key(repeat each arguments)))
+        Invalidation(target: .call(try function.key(repeat each arguments), function.engine))
     }
 
     func perform(in cache: Cache) async throws {
         switch target {
         case .name(let name): try await cache.invalidate(key: name)
         case .group(let name): try await cache.invalidate(group: name)
-        case .key(let key): try await cache.engine.invalidate(key)
+        case .call(let key, let engine): try await engine.invalidate(key)
         }
     }
 }

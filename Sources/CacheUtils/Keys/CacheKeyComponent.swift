@@ -52,17 +52,30 @@ public struct CacheKeyBuilder {
 
     // MARK: For the standard components
 
-    /// Appends a part of text that is a literal by itself, like a number.
+    /// Appends a part of text that is a literal by itself, like a number. What separates and encloses parts is
+    /// escaped in it.
     mutating func literal(_ text: some StringProtocol) {
         parts += 1
-        for byte in text.utf8 { escape(byte, quoted: false) }
+        for byte in text.utf8 { KeyEscape.append(byte, to: &bytes, reserved: Self.isSyntax) }
+    }
+
+    private static func isSyntax(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "\""), UInt8(ascii: "("), UInt8(ascii: ")"),
+            UInt8(ascii: "["), UInt8(ascii: "]"):
+            true
+        default: false
+        }
     }
 
     /// Appends a quoted string.
     mutating func string(_ text: some StringProtocol) {
         parts += 1
         bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 { escape(byte, quoted: true) }
+        for byte in text.utf8 {
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
+            KeyEscape.append(byte, to: &bytes)
+        }
         bytes.append(UInt8(ascii: "\""))
     }
 
@@ -73,6 +86,21 @@ public struct CacheKeyBuilder {
         body(&self)
         syntax(close)
         parts = outer + 1
+    }
+
+    /// Appends a part, in parentheses with a marker before them when it would be taken for a literal, or for a marked
+    /// part.
+    mutating func distinct(
+        from literal: StaticString, marker: StaticString, _ part: (inout CacheKeyBuilder) -> Void
+    ) {
+        let start = bytes.count
+        part(&self)
+        let written = bytes[start...]
+        let markerBytes = UnsafeBufferPointer(start: marker.utf8Start, count: marker.utf8CodeUnitCount)
+        let literalBytes = UnsafeBufferPointer(start: literal.utf8Start, count: literal.utf8CodeUnitCount)
+        guard written.elementsEqual(literalBytes) || written.starts(with: markerBytes) else { return }
+        bytes.insert(contentsOf: markerBytes, at: start)
+        syntax(")")
     }
 
     /// Appends a comma.
@@ -97,13 +125,4 @@ public struct CacheKeyBuilder {
 
     /// Appends already encoded elements.
     mutating func raw(_ encoded: some Sequence<UInt8>) { bytes.append(contentsOf: encoded) }
-
-    private mutating func escape(_ byte: UInt8, quoted: Bool) {
-        if quoted, byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-            bytes.append(UInt8(ascii: "\\"))
-            bytes.append(byte)
-        } else {
-            KeyEscape.append(byte, to: &bytes)
-        }
-    }
 }

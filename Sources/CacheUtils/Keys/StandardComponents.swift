@@ -59,20 +59,12 @@ extension CacheKeyComponent where Self: RawRepresentable, RawValue: CacheKeyComp
     public func appendCacheKey(to key: inout CacheKeyBuilder) { key.append(rawValue) }
 }
 
-/// Any optional, to tell `.some(nil)` from `nil`.
-private protocol OptionalComponent {}
-
-extension Optional: OptionalComponent {}
-
 extension Optional: CacheKeyComponent where Wrapped: CacheKeyComponent {
-    /// Writes `nil` or the value. `.some(nil)` of a nested optional is written `some(nil)`.
+    /// Writes `nil` or the value. A value that is itself written `nil`, like the inner one of a nested optional, is
+    /// written `some(nil)`.
     public func appendCacheKey(to key: inout CacheKeyBuilder) {
         guard let self else { return key.literal("nil") }
-        if Wrapped.self is any OptionalComponent.Type {
-            key.composite("some(", ")") { $0.element(self) }
-        } else {
-            key.append(self)
-        }
+        key.distinct(from: "nil", marker: "some(") { $0.append(self) }
     }
 }
 

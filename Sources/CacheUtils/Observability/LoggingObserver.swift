@@ -17,9 +17,17 @@ struct LoggingObserver: CacheObserver {
     }
 
     private func log(_ level: Logger.Level, _ message: Logger.Message, _ event: CacheEvent) {
+        guard logger.logLevel <= level else { return }
         var metadata: Logger.Metadata = [:]
-        if let error = event.error { metadata["error"] = "\(error)" }
-        if logger.logLevel == .trace { metadata["key"] = "\(event.key)" }
+        let isTrace = logger.logLevel == .trace
+        if isTrace { metadata["key"] = "\(event.key)" }
+        if var error = event.error as? CacheError {
+            // The error of an encoder may have the value in it.
+            if !isTrace, error.code == .encodingFailed { error.underlying = nil }
+            metadata["error"] = "\(error)"
+        } else if let error = event.error {
+            metadata["error"] = "\(error)"
+        }
         logger.log(level: level, message, metadata: metadata)
     }
 }

@@ -5,7 +5,7 @@ import Synchronization
 /// exactly one happens.
 ///
 /// It is also its own place in the queue, so that queueing allocates nothing.
-// @unchecked: `next` is touched by whoever holds the queue's lock, or by the worker that took the call out of it;
+// @unchecked: `next` and `position` are touched by whoever holds the queue's lock, or by the worker that took the call out of it;
 // `continuation` is written before `phase` publishes it.
 class Call<Answer: Sendable>: @unchecked Sendable {
     private enum Phase: UInt8, AtomicRepresentable {
@@ -13,23 +13,27 @@ class Call<Answer: Sendable>: @unchecked Sendable {
     }
 
     fileprivate(set) var next: Call?
+    /// How many calls the queue had been given before.
+    var position: UInt64 = 0
     private var continuation: UnsafeContinuation<Answer, any Error>?
     private let phase = Atomic(Phase.made)
 
     /// Whether nobody waits for it any more.
     var isOver: Bool { phase.load(ordering: .relaxed) == .over }
 
-    /// Queues the call and waits for its answer.
+    /// Waits for the answer.
+    ///
+    /// - Parameter enqueue: puts the call into a queue.
     ///
     /// - Throws: what the call failed with, or `CancellationError` as soon as the task is cancelled: then the
     ///   operation may still happen.
-    func answer(queue: (Call) throws -> Void) async throws -> Answer {
+    func answer(enqueue: () throws -> Void) async throws -> Answer {
         try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
                 self.continuation = continuation
                 let (exchanged, _) = phase.compareExchange(expected: .made, desired: .waiting, ordering: .releasing)
                 guard exchanged else { return continuation.resume(throwing: CancellationError()) }
-                do { try queue(self) } catch { finish(.failure(error)) }
+                do { try enqueue() } catch { finish(.failure(error)) }
             }
         } onCancel: {
             switch phase.exchange(.over, ordering: .acquiring) {
@@ -81,14 +85,15 @@ enum WriteOperation: Sendable {
     /// Whether it may be sent again when a broken connection left it open whether it took place.
     var isRepeatable: Bool {
         switch self {
-        case .set, .delete, .flush: true
-        case .add, .compareAndSwap: false
+        case .delete, .flush: true
+        // Sent twice, a `set` could undo what another caller wrote between its two arrivals.
+        case .set, .add, .compareAndSwap: false
         }
     }
 }
 
-/// Calls in the order in which they came.
-struct CallList<Answer: Sendable> {
+/// Calls of one kind, in the order in which they came.
+struct CallList<Element: Call<Answer>, Answer: Sendable> {
     private var head: Call<Answer>?
     private var tail: Call<Answer>?
 
@@ -97,16 +102,20 @@ struct CallList<Answer: Sendable> {
     /// How many of the calls are not over.
     var waiting: Int { sequence(first: head) { $0?.next }.prefix { $0 != nil }.count { $0?.isOver == false } }
 
-    mutating func append(_ call: Call<Answer>) {
+    mutating func append(_ call: Element) {
         if let tail { tail.next = call } else { head = call }
         tail = call
     }
 
-    mutating func popFirst() -> Call<Answer>? {
-        guard let first = head else { return nil }
+    /// Takes out the first call.
+    ///
+    /// - Parameter end: the position before which it has to be.
+    mutating func popFirst(before end: UInt64 = .max) -> Element? {
+        guard let first = head, first.position < end else { return nil }
         head = first.next
         first.next = nil
         if head == nil { tail = nil }
-        return first
+        // Only elements are appended.
+        return unsafeDowncast(first, to: Element.self)
     }
 }

@@ -13,28 +13,36 @@ final class CallQueue: @unchecked Sendable {
 
     private let monitor = Monitor()
     private let maximumBatch: Int
-    private var gets = CallList<GetCall.Items>()
-    private var writes = CallList<Bool>()
+    private var gets = CallList<GetCall, GetCall.Items>()
+    private var writes = CallList<WriteCall, Bool>()
     private var idleWorkers = 0
     private var isClosed = false
     /// Reads and writes take turns when both wait.
     private var writesAreNext = false
+    private var nextPosition: UInt64 = 0
 
     init(maximumBatch: Int) { self.maximumBatch = maximumBatch }
 
-    func enqueue(_ call: Call<GetCall.Items>) throws {
-        try enqueue { gets.append(call) }
+    /// Queues a call and waits for its answer.
+    ///
+    /// - Throws: what the call failed with; `CancellationError` as soon as the task is cancelled, and then the
+    ///   operation may still happen; ``CacheError`` with code `shutDown` when the queue is closed.
+    func answer(to call: GetCall) async throws -> GetCall.Items {
+        try await call.answer { try enqueue(call) { gets.append(call) } }
     }
 
-    func enqueue(_ call: Call<Bool>) throws {
-        try enqueue { writes.append(call) }
+    /// The same for a write.
+    func answer(to call: WriteCall) async throws -> Bool {
+        try await call.answer { try enqueue(call) { writes.append(call) } }
     }
 
-    private func enqueue(_ append: () -> Void) throws {
+    private func enqueue<Answer>(_ call: Call<Answer>, _ append: () -> Void) throws {
         let wake = try monitor.locked {
             guard !isClosed else {
                 throw CacheError(.shutDown, "this store was shut down: make a new one, or shut down later")
             }
+            call.position = nextPosition
+            nextPosition += 1
             append()
             return idleWorkers > 0
         }
@@ -47,7 +55,7 @@ final class CallQueue: @unchecked Sendable {
             while true {
                 if !writes.isEmpty, writesAreNext || gets.isEmpty {
                     writesAreNext = false
-                    if let call = writes.popFirst() as? WriteCall { return .write(call) }
+                    if let call = writes.popFirst() { return .write(call) }
                 } else if !gets.isEmpty {
                     writesAreNext = true
                     return .gets(takeGets())
@@ -66,27 +74,18 @@ final class CallQueue: @unchecked Sendable {
         var batch: [GetCall] = []
         batch.reserveCapacity(maximumBatch)
         while batch.count < maximumBatch, let call = gets.popFirst() {
-            if !call.isOver, let call = call as? GetCall { batch.append(call) }
+            if !call.isOver { batch.append(call) }
         }
         return batch
     }
 
-    /// Fails every call that waits: the server did not answer in the time that they have waited already.
-    func failAll(_ error: CacheError) {
-        let (gets, writes) = monitor.locked {
-            defer {
-                self.gets = CallList()
-                self.writes = CallList()
-            }
-            return (self.gets, self.writes)
-        }
-        Self.fail(gets, error)
-        Self.fail(writes, error)
-    }
+    /// The position that the next call will have.
+    var position: UInt64 { monitor.locked { nextPosition } }
 
-    private static func fail<Answer>(_ calls: CallList<Answer>, _ error: CacheError) {
-        var calls = calls
-        while let call = calls.popFirst() { call.finish(.failure(error)) }
+    /// Fails the calls before a position: the server did not answer in the time that they have waited already.
+    func fail(before position: UInt64, _ error: CacheError) {
+        while let call = monitor.locked({ gets.popFirst(before: position) }) { call.finish(.failure(error)) }
+        while let call = monitor.locked({ writes.popFirst(before: position) }) { call.finish(.failure(error)) }
     }
 
     /// How many calls wait that nobody has cancelled.

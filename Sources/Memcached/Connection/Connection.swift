@@ -19,11 +19,17 @@ final class Connection {
     /// in use.
     private let result: UnsafeMutablePointer<memcached_result_st>
     private let pollTimeout: UInt64
+    private let breaks: ConnectionBreaks
+    /// The breaks that this connection knows of: it was made after them.
+    private var knownBreaks = 0
     private var pointers: [UnsafePointer<CChar>?] = []
     private var lengths: [Int] = []
 
-    init(_ server: MemcachedServer, operationTimeout: Duration, connectTimeout: Duration) throws {
+    init(
+        _ server: MemcachedServer, operationTimeout: Duration, connectTimeout: Duration, breaks: ConnectionBreaks
+    ) throws {
         self.server = server
+        self.breaks = breaks
         pollTimeout = operationTimeout.milliseconds
         handle = try HandleFactory.makeHandle(
             [server],
@@ -51,6 +57,7 @@ final class Connection {
     ///
     /// - Throws: ``CacheError``. Then the connection was closed, and the next call opens a new one.
     func get(_ batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?] {
+        renew()
         var items = [StoreItem?](repeating: nil, count: batch.count)
         var start = 0
         while start < batch.count {
@@ -80,7 +87,7 @@ final class Connection {
             return fetch(line, of: batch, bytes, into: &items)
         }
         guard let code, code != ReturnCode(MEMCACHED_SUCCESS) else { return ReturnCode(MEMCACHED_SUCCESS) }
-        close()
+        close(after: code)
         return code
     }
 
@@ -104,12 +111,14 @@ final class Connection {
             {
                 expected += 1
             }
-            guard expected < line.upperBound, let cas = StoreItem.CAS(rawValue: memcached_result_cas(result)) else {
-                return ReturnCode(MEMCACHED_PROTOCOL_ERROR)
+            // A length beyond all bounds wraps around in the library and arrives as a negative one.
+            let size = memcached_result_length(result)
+            guard expected < line.upperBound, size >= 0 else { return ReturnCode(MEMCACHED_PROTOCOL_ERROR) }
+            guard let cas = StoreItem.CAS(rawValue: memcached_result_cas(result)) else {
+                return ReturnCode(MEMCACHED_NOT_SUPPORTED)
             }
             // An empty value comes as a null pointer.
-            let value = UnsafeRawBufferPointer(
-                start: memcached_result_value(result), count: memcached_result_length(result))
+            let value = UnsafeRawBufferPointer(start: memcached_result_value(result), count: size)
             items[expected] = StoreItem(value: [UInt8](value), cas: cas)
             expected += 1
         }
@@ -121,9 +130,10 @@ final class Connection {
     ///
     /// - Throws: ``CacheError``. Unless its code is `valueTooLarge`, the connection was closed.
     func write(_ operation: WriteOperation) throws -> Bool {
+        renew()
         var code = perform(operation)
         if code.isDisconnect, operation.isRepeatable {
-            close()
+            close(after: code)
             code = perform(operation)
         }
         switch code.rawValue {
@@ -131,7 +141,7 @@ final class Connection {
         case MEMCACHED_NOTSTORED, MEMCACHED_DATA_EXISTS, MEMCACHED_NOTFOUND: return false
         case MEMCACHED_E2BIG: throw code.error(from: server)
         default:
-            close()
+            close(after: code)
             throw code.error(from: server)
         }
     }
@@ -165,7 +175,21 @@ final class Connection {
         }
     }
 
-    /// Closes the connection, so that no reply that is still under way is taken for the answer to another question.
+    /// Closes the connection after an error, so that no reply that is still under way is taken for the answer to
+    /// another question.
+    private func close(after code: ReturnCode) {
+        if code.isDisconnect { knownBreaks = breaks.note() }
+        close()
+    }
+
+    /// Closes the connection if another one to the server broke since it was made: it may be as broken.
+    private func renew() {
+        let breaks = breaks.count
+        guard breaks != knownBreaks else { return }
+        knownBreaks = breaks
+        close()
+    }
+
     private func close() {
         // Quitting sends a farewell and may wait for the server as long as any operation.
         memcached_behavior_set(handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, 1)

@@ -33,6 +33,8 @@ struct ReturnCode: Equatable, CustomStringConvertible {
                 "the value is over the item limit of memcached at \(server): cache less, or start it with a larger -I")
         case MEMCACHED_SERVER_TEMPORARILY_DISABLED, MEMCACHED_SERVER_MARKED_DEAD, MEMCACHED_NO_SERVERS:
             CacheError(.unavailable, "memcached at \(server) could not be reached a moment ago; it is tried again soon")
+        case MEMCACHED_NOT_SUPPORTED:
+            CacheError(.storeFailure, "memcached at \(server) sends no CAS ids: start it without -C")
         case _ where isDisconnect:
             CacheError(.unavailable, "memcached at \(server) cannot be reached: is it running? (\(self))")
         default:

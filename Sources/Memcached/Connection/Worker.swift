@@ -17,14 +17,22 @@ struct Worker: ~Copyable {
 
     mutating func run() {
         while let work = queue.next() {
-            switch work {
-            case .gets(let calls): get(calls)
-            case .write(let call): write(call)
+            let began = queue.position
+            do {
+                switch work {
+                case .gets(let calls): try get(calls)
+                case .write(let call): try write(call)
+                }
+            } catch let error as CacheError where error.code == .timeout {
+                // Whoever waited for the server all the while would only wait for one more.
+                queue.fail(before: began, error)
+            } catch {
+                // Those who asked have been told.
             }
         }
     }
 
-    private mutating func get(_ calls: [GetCall]) {
+    private mutating func get(_ calls: [GetCall]) throws {
         guard !calls.isEmpty else { return }
         keys.reset(forKeys: calls.reduce(0) { $0 + 1 + $1.rest.count })
         indices.removeAll(keepingCapacity: true)
@@ -43,22 +51,17 @@ struct Worker: ~Copyable {
             }
         } catch {
             for call in calls { call.finish(.failure(error)) }
-            failWaiting(after: error)
+            throw error
         }
     }
 
-    private func write(_ call: WriteCall) {
+    private func write(_ call: WriteCall) throws {
         guard !call.isOver else { return }
         do {
             call.finish(.success(try connection.write(call.operation)))
         } catch {
             call.finish(.failure(error))
-            failWaiting(after: error)
+            throw error
         }
-    }
-
-    /// After a timeout, whoever waited for the server all the while would only wait for one more.
-    private func failWaiting(after error: any Error) {
-        if let error = error as? CacheError, error.code == .timeout { queue.failAll(error) }
     }
 }

@@ -35,7 +35,10 @@ public struct MemcachedServer: Sendable, Hashable {
         guard text.utf8.allSatisfy(StoreKey.allows) else {
             throw error(address, "has a space or a control character in it")
         }
+        guard !text.contains("://") else { throw error(address, "is a URL: give host:port alone") }
+        guard !text.contains(",") else { throw error(address, "has a comma in it: give each server by itself") }
         if text.hasPrefix("/") {
+            guard text.contains(where: { $0 != "/" }) else { throw error(address, "is a folder, not a socket") }
             guard text.utf8.count <= 107 else { throw error(address, "is longer than a socket path can be, 107 bytes") }
             return .unix(path: text)
         }
@@ -43,9 +46,9 @@ public struct MemcachedServer: Sendable, Hashable {
             guard let end = text.firstIndex(of: "]") else { throw error(address, "has no ] after its [") }
             let host = String(text[text.index(after: text.startIndex)..<end])
             let rest = text[text.index(after: end)...]
-            guard !host.isEmpty, rest.isEmpty || rest.hasPrefix(":") else {
-                throw error(address, "is not of the form [host]:port")
-            }
+            guard host.contains(":"), host.wholeMatch(of: /[0-9A-Fa-f:.]+(%[0-9A-Za-z._-]+)?/) != nil,
+                rest.isEmpty || rest.hasPrefix(":")
+            else { throw error(address, "is not an IPv6 address of the form [host]:port") }
             return .tcp(host: host, port: rest.isEmpty ? defaultPort : try port(rest.dropFirst(), in: address))
         }
         let parts = split(text, atLast: ":")
@@ -53,6 +56,12 @@ public struct MemcachedServer: Sendable, Hashable {
             throw error(address, "looks like an IPv6 address: write it in brackets, as in [::1]:11211")
         }
         guard !parts.head.isEmpty else { throw error(address, "has no host before its port") }
+        guard !parts.head.contains("/") else {
+            throw error(address, "has a slash in its host: the path of a socket starts with one")
+        }
+        guard parts.head.wholeMatch(of: /[0-9A-Za-z._-]+/) != nil else {
+            throw error(address, "has a host of other characters than letters, digits, dots and minus signs")
+        }
         return .tcp(host: parts.head, port: try parts.rest.map { try port($0[...], in: address) } ?? defaultPort)
     }
 
@@ -80,7 +89,7 @@ public struct MemcachedServer: Sendable, Hashable {
     var identity: Endpoint {
         switch endpoint {
         case .tcp(let host, let port): .tcp(host: host.lowercased(), port: port)
-        case .unix: endpoint
+        case .unix(let path): .unix(path: "/" + path.split(separator: "/").joined(separator: "/"))
         }
     }
 }
@@ -88,9 +97,11 @@ public struct MemcachedServer: Sendable, Hashable {
 extension MemcachedServer: CustomStringConvertible {
     /// The address, as it can be read again.
     public var description: String {
-        switch endpoint {
-        case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        case .unix(let path): path
-        }
+        let address =
+            switch endpoint {
+            case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+            case .unix(let path): path
+            }
+        return weight == 1 ? address : "\(address)/?\(weight)"
     }
 }

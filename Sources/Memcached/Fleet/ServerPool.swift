@@ -7,13 +7,14 @@ struct ServerPool: Sendable {
 
     init(_ server: MemcachedServer, _ configuration: MemcachedStore.Configuration) throws {
         let queue = CallQueue(maximumBatch: configuration.maximumBatch)
+        let breaks = ConnectionBreaks()
         var threads: [WorkerThread] = []
         do {
             for _ in 0..<configuration.connectionsPerServer {
                 // Made here, so that its errors are this initialiser's; handed over, so that one thread has it.
                 nonisolated(unsafe) let connection = try Connection(
                     server, operationTimeout: configuration.operationTimeout,
-                    connectTimeout: configuration.connectTimeout)
+                    connectTimeout: configuration.connectTimeout, breaks: breaks)
                 threads.append(
                     try WorkerThread {
                         var worker = Worker(

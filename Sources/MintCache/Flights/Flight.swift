@@ -20,7 +20,7 @@ enum FlightStart: Sendable {
     case won
     /// Someone else changed the register first.
     case lost
-    /// The store did not say, so nothing may be filled.
+    /// The store did not say. The load runs all the same, for those who wait for it, and fills nothing.
     case trouble
 }
 

@@ -18,7 +18,8 @@ public final class InMemoryStore: CacheStore {
     ///
     /// - Parameters:
     ///   - capacity: the most bytes that keys, values and ``overheadPerItem`` for each item may take together. A
-    ///     single item that would not fit is refused with the code `valueTooLarge`.
+    ///     single item that would not fit is refused with the code `valueTooLarge`, so a store of no capacity takes
+    ///     nothing.
     ///   - clock: what expiries are counted by.
     public init(capacity: Int = 64 * 1024 * 1024, clock: any CacheClock = SystemClock()) {
         items = Mutex(SieveCache(capacity: capacity))

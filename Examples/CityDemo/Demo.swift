@@ -53,7 +53,7 @@ struct Demo {
         names = try table.names()
         workload = Workload(names: names, journal: journal)
         server = onMemcached ? try MemcachedProcess(.tcp, options: ["-m", "64"]) : nil
-        seconds = onMemcached ? 1.9 : 2.2
+        seconds = onMemcached ? 1.7 : 2.2
     }
 
     private var phases: [Phase] {

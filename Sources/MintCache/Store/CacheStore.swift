@@ -12,7 +12,8 @@ public protocol CacheStore: Sendable {
     /// Reads one item; `nil` when there is none.
     func get(_ key: StoreKey) async throws -> StoreItem?
 
-    /// Reads several items in one round trip (one per server, at the same time, on a fleet), in the order of `keys`.
+    /// Reads several items, in the order of `keys`, in one round trip (one per server, at the same time, on a fleet)
+    /// unless they are more than the store asks for at once.
     ///
     /// The items need not have stood in the store all at one moment.
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?]

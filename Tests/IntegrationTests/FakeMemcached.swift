@@ -18,6 +18,8 @@ final class FakeMemcached: Sendable {
         /// Say something and close the connection.
         case hangUp(String)
         case silence
+
+        static func say(lines: [String]) -> Answer { .say(lines.map { $0 + "\r\n" }.joined()) }
     }
 
     let address: String

@@ -28,10 +28,10 @@ struct MemcachedTrapTests {
     @Test(
         "an error in place of an answer is an error, not a miss",
         arguments: [
-            "SERVER_ERROR out of memory\r\n", "ERROR\r\n", "CLIENT_ERROR bad\r\n", "SERVER_ERROR a b c\r\n",
+            ["SERVER_ERROR out of memory"], ["ERROR"], ["CLIENT_ERROR bad"], ["SERVER_ERROR a b c"],
         ])
-    func maskedErrors(reply: String) async throws {
-        try await withFake({ _, _ in .say(reply) }) { store, _ async throws in
+    func maskedErrors(reply: [String]) async throws {
+        try await withFake({ _, _ in .say(lines: reply) }) { store, _ async throws in
             await #expect(throws: CacheError.self) { try await store.get(key) }
             await #expect(throws: CacheError.self) { try await store.get([key, StoreKey("b")]) }
             await #expect(throws: CacheError.self) { try await store.delete(key) }
@@ -53,12 +53,12 @@ struct MemcachedTrapTests {
     @Test(
         "the value of another key is never taken for the one that was asked for",
         arguments: [
-            "VALUE other 0 1 5\r\nx\r\nEND\r\n", "VALUE ke 0 1 5\r\nx\r\nEND\r\n", "VALUE keyy 0 1 5\r\nx\r\nEND\r\n",
-            "VALUE key 0 -1 5\r\nx\r\nEND\r\n", "VALUE key 0 99999999999999999999999 5\r\nx\r\nEND\r\n",
-            "VALUE key 0 1 5\r\nx\r\nVALUE key 0 1 5\r\ny\r\nEND\r\n", "VALUE key 0 1\r\nx\r\nEND\r\n",
+            ["VALUE other 0 1 5", "x", "END"], ["VALUE ke 0 1 5", "x", "END"], ["VALUE keyy 0 1 5", "x", "END"],
+            ["VALUE key 0 -1 5", "x", "END"], ["VALUE key 0 99999999999999999999999 5", "x", "END"],
+            ["VALUE key 0 1 5", "x", "VALUE key 0 1 5", "y", "END"], ["VALUE key 0 1", "x", "END"],
         ])
-    func foreignKeys(reply: String) async throws {
-        try await withFake({ _, _ in .say(reply) }) { store, _ async throws in
+    func foreignKeys(reply: [String]) async throws {
+        try await withFake({ _, _ in .say(lines: reply) }) { store, _ async throws in
             await #expect(throws: CacheError.self) { try await store.get(key) }
         }
     }

@@ -35,7 +35,8 @@ struct MemcachedServerTests {
             ("http://127.0.0.1:11211", "URL"), ("/", "folder"),
             ("[::1]11211", "[host]:port"),
             ("host:1/?0", "weight 0"), ("host:1/?x", "weight 'x'"), ("host:1/?70000", "weight 70000"),
-            ("/" + String(repeating: "x", count: 107), "longer than a socket path"), ("host\n", "control character"),
+            ("/" + String(repeating: "x", count: 107), "longer than a socket path"),
+            ("host\u{7F}", "control character"),
         ])
     func malformed(address: String, reason: String) throws {
         let error = #expect(throws: CacheError.self) { try MemcachedServer(address) }

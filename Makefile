@@ -1,10 +1,10 @@
 # The tasks of this package. `make` alone lists them.
 
 STORE ?= memory
-SWIFT_SOURCES = Package.swift Sources Tests Examples
+SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test format check-format clean
+.PHONY: help setup build demo test bench format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -21,6 +21,12 @@ demo: setup ## show the main job, in memory; STORE=memcached shows it on a real 
 
 test: setup ## run all tests; they start and stop their own memcached processes
 	swift test
+
+BENCH = Benchmarks/.build/release/cache-bench --json .build/bench/latest.json $(if $(QUICK),--seconds 0.5 --rounds 5)
+
+bench: setup ## measure beside the C library; QUICK=1 for a minute and a half
+	swift build --package-path Benchmarks --configuration release
+	@scripts/with-memcached $(BENCH) --server
 
 format: ## format the sources
 	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)

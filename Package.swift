@@ -16,6 +16,8 @@ let package = Package(
         .library(name: "CacheUtils", targets: ["CacheUtils"]),
         .library(name: "MintCache", targets: ["MintCache"]),
         .library(name: "Memcached", targets: ["Memcached"]),
+        // The C API itself, for Benchmarks, which measures what this package adds to it.
+        .library(name: "CLibMemcached", targets: ["CLibMemcached"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),

@@ -1,0 +1,97 @@
+import Histogram
+
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// What one run of one subject came to.
+struct Sample: Sendable {
+    var operations = 0
+    var seconds = 0.0
+    /// Nanoseconds of every sixteenth operation of each caller, so that measuring costs little of what is measured.
+    var latencies = Histogram<UInt32>(highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: .two)
+
+    var operationsPerSecond: Double { seconds > 0 ? Double(operations) / seconds : 0 }
+
+    func microseconds(percentile: Double) -> Double { Double(latencies.valueAtPercentile(percentile)) / 1000 }
+
+    /// Adds what another caller did at the same time.
+    mutating func merge(_ other: Sample) {
+        operations += other.operations
+        for entry in other.latencies.recordedValues() { latencies.record(entry.value, count: entry.count) }
+    }
+}
+
+/// One caller's loop: counts its operations and times every sixteenth.
+struct Meter {
+    private(set) var sample = Sample()
+    private let end: UInt64
+    private var began: UInt64 = 0
+
+    init(until end: UInt64) { self.end = end }
+
+    /// Whether to go on; called before each operation.
+    mutating func begin() -> Bool {
+        guard sample.operations & 15 == 0 else { return true }
+        began = Self.now()
+        return began < end
+    }
+
+    /// Called after each operation, which may have been several at once.
+    mutating func end(operations: Int = 1) {
+        if sample.operations & 15 == 0 { sample.latencies.record(Self.now() - began) }
+        sample.operations += operations
+    }
+
+    /// Nanoseconds of the clock that does not jump.
+    static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}
+
+/// Something that is measured. It is set up once and run many times, in turn with others.
+protocol Subject: Sendable {
+    /// What is measured, `store` for example.
+    var name: String { get }
+    /// How many callers there are at once: tasks, or threads for the blocking clients.
+    var callers: Int { get }
+
+    /// Runs for a time.
+    func run(seconds: Double) async throws -> Sample
+}
+
+/// A subject whose callers are tasks.
+struct TaskSubject: Subject {
+    var name: String
+    var callers: Int
+    /// One operation, of a caller and with a number that counts up.
+    var operation: @Sendable (_ caller: Int, _ number: Int) async throws -> Void
+
+    func run(seconds: Double) async throws -> Sample {
+        let began = Meter.now()
+        let end = began + UInt64(seconds * 1e9)
+        var total = try await withThrowingTaskGroup(of: Sample.self) { group in
+            for caller in 0..<callers {
+                group.addTask {
+                    var meter = Meter(until: end)
+                    var number = 0
+                    while meter.begin() {
+                        try await operation(caller, number)
+                        meter.end()
+                        number += 1
+                    }
+                    return meter.sample
+                }
+            }
+            return try await group.reduce(into: Sample()) { $0.merge($1) }
+        }
+        total.seconds = Double(Meter.now() - began) / 1e9
+        return total
+    }
+}

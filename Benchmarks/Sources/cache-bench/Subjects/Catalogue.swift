@@ -1,0 +1,110 @@
+import CacheUtils
+import Memcached
+
+/// Seven fields, about as large in JSON as the strings that are cached beside it.
+struct Row: Codable, Sendable {
+    var id = 4_711
+    var name = "Paris"
+    var zone = "Europe/Paris"
+    var population = 2_102_650
+    var latitude = 48.8566
+    var isCapital = true
+    var languages = ["fr"]
+}
+
+/// The scenarios of a run, on one server that they share.
+struct Catalogue: Sendable {
+    /// Keys that every client reads, and the sizes of their values in bytes.
+    static let keyCount = 10_000
+    static let valueSizes = [100, 1_000, 10_000, 100_000]
+
+    private let address: ServerAddress
+    private let store: MemcachedStore
+    private let connections: Int
+
+    init(server: String, connections: Int) throws {
+        address = ServerAddress(text: server)
+        self.connections = connections
+        store = try MemcachedStore(servers: [server], configuration: .init(connectionsPerServer: connections))
+    }
+
+    func close() async { await store.shutdown() }
+
+    /// Stores what is read, and returns the scenarios that read it.
+    func prepare() async throws -> [Scenario] {
+        let names = (0..<Self.keyCount).map { "bench:value:\(1_000_000 + $0)" }
+        let keys = try names.map { try StoreKey($0) }
+        try await fill(keys, size: Self.valueSizes[0])
+        return clients(names) + gets(keys) + (try await sizes()) + (try await cachedFunctions())
+    }
+
+    private func fill(_ keys: [StoreKey], size: Int) async throws {
+        let value = [UInt8](repeating: 0x78, count: size)
+        for key in keys { try await store.set(key, to: value, expiry: nil) }
+    }
+
+    private func clients(_ names: [String]) -> [Scenario] {
+        let sync = [1, 2, 8].map { threads in
+            scenario(
+                BlockingClient(name: "libmemcached-sync", callers: threads, server: address, batch: 1, keys: names))
+        }
+        let mget = BlockingClient(
+            name: "libmemcached-mget", callers: connections, server: address, batch: 100, keys: names)
+        return sync + [scenario(mget)]
+    }
+
+    private func gets(_ keys: [StoreKey]) -> [Scenario] {
+        [1, 8, 64, 256, 1024].map { tasks in scenario(reader("store", keys, tasks: tasks)) }
+    }
+
+    private func sizes() async throws -> [Scenario] {
+        var scenarios: [Scenario] = []
+        for size in Self.valueSizes.dropFirst() {
+            // As many as make 50 MB, so that few gets of one batch ask for the same key.
+            let keys = try (0..<min(Self.keyCount, 50_000_000 / size)).map { try StoreKey("bench:\(size):\($0)") }
+            try await fill(keys, size: size)
+            scenarios.append(scenario(reader("store-\(size / 1000)KB", keys, tasks: 256)))
+        }
+        return scenarios
+    }
+
+    private func cachedFunctions() async throws -> [Scenario] {
+        let cache = Cache(store: store, namespace: "bench")
+        let memory = Cache(store: InMemoryStore(), namespace: "bench")
+        let text = String(repeating: "x", count: Self.valueSizes[0])
+        func strings(in cache: Cache, _ groups: [String]) -> CachedFunction<Int, String> {
+            cache.cached("string\(groups.count)", ttl: .seconds(86_400), groups: groups) { (_: Int) in text }
+        }
+        let row = cache.cached("row", ttl: .seconds(86_400)) { (_: Int) in Row() }
+        return [
+            try await hits("cached", strings(in: cache, []), tasks: 256),
+            try await hits("cached-1-group", strings(in: cache, ["a"]), tasks: 256),
+            try await hits("cached-3-groups", strings(in: cache, ["a", "b", "c"]), tasks: 256),
+            try await hits("cached-struct", row, tasks: 256),
+            try await hits("in-memory", strings(in: memory, []), tasks: 1),
+        ]
+    }
+
+    private func hits<Value>(_ name: String, _ function: CachedFunction<Int, Value>, tasks: Int) async throws
+        -> Scenario
+    {
+        let count = 1000
+        for number in 0..<count { _ = try await function(number) }
+        return scenario(
+            TaskSubject(name: name, callers: tasks) { caller, number in
+                _ = try await function((caller &* 97 &+ number) % count)
+            })
+    }
+
+    private func reader(_ name: String, _ keys: [StoreKey], tasks: Int) -> TaskSubject {
+        TaskSubject(name: name, callers: tasks) { [store] caller, number in
+            guard try await store.get(keys[(caller &* 997 &+ number) % keys.count]) != nil else {
+                throw BenchFailure("a value was gone: is the server too small, or shared?")
+            }
+        }
+    }
+
+    private func scenario(_ subject: some Subject) -> Scenario {
+        Scenario(name: "\(subject.name)@\(subject.callers)", subject: subject)
+    }
+}

@@ -26,14 +26,9 @@ struct CacheOptions<Value: Sendable>: Sendable {
             throw CacheError(.invalidKey, "\(unique.count) groups for one value: use at most 255")
         }
         self.groups = unique
-        self.policy = CachePolicy(
-            staleFor: min(policy.staleFor, Self.longest), leaseFor: min(policy.leaseFor, Self.longest),
-            refresh: policy.refresh)
-        coder = EntryCoder(codec: codec, ttl: min(ttl, Self.longest), nilFor: nilFor.map { min($0, Self.longest) })
+        self.policy = policy
+        coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor)
     }
-
-    /// A hundred years: as good as for ever, and no sum of such durations overflows.
-    private static var longest: Duration { .seconds(100 * 365 * 86_400) }
 
     func entry(_ key: StoreKey) -> CacheEntry<Value> {
         CacheEntry(key: key, groups: groups, policy: policy, coder: coder)

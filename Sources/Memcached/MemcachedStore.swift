@@ -82,15 +82,12 @@ public final class MemcachedStore: CacheStore {
             throw CacheError(.invalidServer, "the memcached server '\(server)' is listed twice: list it once")
         }
         ring = try Ring(servers)
-        pools = try servers.map { try ServerPool($0, configuration) }
+        pools = try ServerPool.makePools(servers, configuration)
     }
 
     deinit {
         guard !isShutDown.load(ordering: .relaxed) else { return }
-        for pool in pools {
-            pool.queue.close()
-            pool.detach()
-        }
+        for pool in pools { pool.abandon() }
     }
 
     /// Finishes what is queued and ends the threads. Using the store afterwards is an error with code `shutDown`;
@@ -126,7 +123,7 @@ public final class MemcachedStore: CacheStore {
         guard servers.contains(where: { $0 != servers[0] }) else {
             let queue = pools[servers[0]].queue
             let items = try await queue.answer(to: GetCall(first, Array(keys.dropFirst())))
-            return [items.first] + items.rest
+            return items.all
         }
         return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
             for server in Set(servers) {
@@ -134,7 +131,7 @@ public final class MemcachedStore: CacheStore {
                 group.addTask {
                     let call = GetCall(keys[positions[0]], positions.dropFirst().map { keys[$0] })
                     let items = try await self.pools[server].queue.answer(to: call)
-                    return (positions, [items.first] + items.rest)
+                    return (positions, items.all)
                 }
             }
             var all = [StoreItem?](repeating: nil, count: keys.count)

@@ -11,13 +11,14 @@ public final class ReadThroughCache: Sendable {
     private let clock: any CacheClock
     private let observer: (any CacheObserver)?
     private let flights = FlightTable()
-    private let unleased = UnleasedLoads()
+    private let unleased: UnleasedLoads
 
     /// Makes a cache on a store.
     public init(store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil) {
         self.store = store
         self.clock = clock
         self.observer = observer
+        unleased = UnleasedLoads(clock: clock)
     }
 
     // MARK: Reading
@@ -48,8 +49,7 @@ public final class ReadThroughCache: Sendable {
     public func peek<Value>(_ entry: CacheEntry<Value>) async throws -> Value? {
         guard let read = try await attempt(entry.key, { try await self.read(entry) }),
             case .value(let record) = read.item?.envelope,
-            record.stamps.map(Optional.some) == read.groups.map(\.stamp),
-            clock.now < record.freshUntil + entry.policy.staleFor
+            record.isServable(under: read.groups.compactMap(\.stamp), at: clock.now, staleFor: entry.policy.staleFor)
         else { return nil }
         return try? entry.coder.decode(record.payload)
     }
@@ -71,27 +71,29 @@ public final class ReadThroughCache: Sendable {
                 report(.stale, entry.key)
                 return value
             case .claim(let acquisition, let stale):
-                let (flight, isNew) = depart(acquisition, entry, load)
-                if isNew, entry.policy.refresh == .foreground, try await flight.start.value() == .won,
-                    let flight = flight as? Flight<Value>
-                {
-                    return try await outcome(of: flight)
+                let (flight, own) = depart(acquisition, entry, load)
+                if let own, entry.policy.refresh == .foreground, try await flight.start.value() == .won {
+                    return try await outcome(of: own)
                 }
                 report(.stale, entry.key)
                 return stale
             case .acquire(let acquisition):
-                let (flight, _) = depart(acquisition, entry, load)
+                let (flight, own) = depart(acquisition, entry, load)
                 switch try await flight.start.value() {
-                case .won, .trouble:
+                case .won:
+                    if let own { return try await outcome(of: own) }
                     // Whoever waited for the start may share the load whatever it read: the load begins after that.
-                    if let flight = flight as? Flight<Value> { return try await outcome(of: flight) }
+                    if let value = try await share(flight, as: Value.self) { return value }
                 case .lost: continue
+                case .trouble: break going
                 }
             case .wait(let token, let pause):
-                if let flight = flights.flight(token) as? Flight<Value> {
-                    return try await outcome(of: flight)
+                guard let flight = flights.flight(token) else {
+                    try await clock.sleep(for: pause)
+                    continue
                 }
-                try await clock.sleep(for: pause)
+                if let value = try await share(flight, as: Value.self) { return value }
+                if !(flight is Flight<Value>) { try await clock.sleep(for: pause) }
             case .plant(let plantings):
                 guard try await attempt(entry.key, { try await self.plant(plantings, in: entry.groups) }) != nil
                 else { break going }
@@ -99,9 +101,8 @@ public final class ReadThroughCache: Sendable {
                 break going
             }
         }
-        let value = try await unleased.value(of: entry.key) {
-            self.report(.load, entry.key)
-            return try await load()
+        let value = try await unleased.value(of: entry.key, longestHold: entry.policy.leaseFor) {
+            try await self.run(load, for: entry.key)
         }
         report(.miss, entry.key)
         return value
@@ -109,6 +110,13 @@ public final class ReadThroughCache: Sendable {
 
     private func outcome<Value>(of flight: Flight<Value>) async throws -> Value {
         let value = try await flight.outcome.value()
+        report(.miss, flight.key)
+        return value
+    }
+
+    /// The value of another caller's load; `nil` when it is of another type or there is nothing to share any more.
+    private func share<Value: Sendable>(_ flight: any AnyFlight, as type: Value.Type) async throws -> Value? {
+        guard let flight = flight as? Flight<Value>, let value = try await flight.shared.value() else { return nil }
         report(.miss, flight.key)
         return value
     }
@@ -167,44 +175,52 @@ public final class ReadThroughCache: Sendable {
     /// Starts a flight, or finds the one whose lease is being taken at this moment.
     private func depart<Value>(
         _ acquisition: Acquisition, _ entry: CacheEntry<Value>, _ load: @escaping Loader<Value>
-    ) -> (flight: any AnyFlight, isNew: Bool) {
+    ) -> (flight: any AnyFlight, own: Flight<Value>?) {
         let flight = Flight<Value>(key: entry.key, acquisition: acquisition)
-        if let other = flights.enter(flight) { return (other, false) }
+        if let other = flights.enter(flight) { return (other, nil) }
         Task { @concurrent in await self.fly(flight, entry, load) }
-        return (flight, true)
+        return (flight, flight)
     }
 
     private func fly<Value>(
         _ flight: Flight<Value>, _ entry: CacheEntry<Value>, _ load: @escaping Loader<Value>
     ) async {
         let start = await takeLease(flight.acquisition, on: flight.key)
-        switch start {
-        case .won:
-            flights.started(flight)
-        case .lost:
+        guard start == .won else {
             flights.leave(flight)
-            return flight.start.resolve(.success(.lost))
-        case .trouble:
-            // The token may yet appear in the store, after an invalidation even. Nobody may join by it, the load fills
-            // nothing, and the lease is given back.
-            flights.leave(flight)
-            Task { @concurrent in await self.end(flight, .failure) }
+            flight.start.resolve(.success(start))
+            flight.abandonSharers()
+            // The write may have taken effect all the same; nobody should wait for a load that there is not.
+            if start == .trouble { await end(flight, .failure) }
+            return
         }
-        flight.start.resolve(.success(start))
-        report(.load, flight.key)
+        flights.started(flight)
+        flight.start.resolve(.success(.won))
+        // However long the load takes, nobody waits for it longer than its lease runs.
+        let leaseEnd = Task {
+            try await clock.sleep(for: entry.policy.leaseFor)
+            flights.leave(flight)
+            flight.abandonSharers()
+        }
         let began = clock.now
-        let result: Result<Value, any Error>
-        do {
-            let value = try await load()
-            if start == .won { await end(flight, outcome(of: value, entry, took: clock.now - began)) }
-            result = .success(value)
-        } catch {
-            report(.loadFailed, flight.key, error)
-            if start == .won { await end(flight, .failure) }
-            result = .failure(error)
+        let result = await Result.of { try await self.run(load, for: flight.key) }
+        switch result {
+        case .success(let value): await end(flight, outcome(of: value, entry, took: clock.now - began))
+        case .failure: await end(flight, .failure)
         }
+        leaseEnd.cancel()
         flights.leave(flight)
-        flight.outcome.resolve(result)
+        flight.land(result)
+    }
+
+    private func run<Value>(_ load: Loader<Value>, for key: StoreKey) async throws -> Value {
+        report(.load, key)
+        do {
+            return try await load()
+        } catch {
+            report(.loadFailed, key, error)
+            throw error
+        }
     }
 
     private func takeLease(_ acquisition: Acquisition, on key: StoreKey) async -> FlightStart {

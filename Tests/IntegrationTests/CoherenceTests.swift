@@ -110,7 +110,7 @@ struct CoherenceTests {
             #expect(try await value.peek() == nil)
             // Nobody waits for the lease that nobody holds.
             #expect(try await value() == 2)
-            #expect(bench.clock.sleeps == 0)
+            #expect(bench.clock.pauses == 0)
         }
     }
 

@@ -247,7 +247,7 @@ struct SeedFeatureTests {
                     [try .call(city, slug), .group("countries"), .key("count")]
                 }
             }
-            try await eventually { bench.clock.sleeping == 1 }
+            try await eventually { bench.clock.pausing == 1 }
             bench.clock.advance(by: .seconds(1))
             try await wiring.value
             #expect(try await city.peek("paris") == nil)

@@ -5,13 +5,14 @@ import Synchronization
 package final class ManualClock: CacheClock {
     private struct Sleeper {
         var until: WallTime
+        var isPause: Bool
         var promise: Promise<Void>
     }
 
     private struct State {
         var now: WallTime
         var sleepers: [Sleeper] = []
-        var sleeps = 0
+        var pauses = 0
     }
 
     private let state: Mutex<State>
@@ -19,7 +20,7 @@ package final class ManualClock: CacheClock {
 
     /// Makes a clock.
     ///
-    /// - Parameter advancesInSleep: whether a task that sleeps moves the time on by itself, for tests in which it does
+    /// - Parameter advancesInSleep: whether a task that pauses moves the time on by itself, for tests in which it does
     ///   not matter how often that happens.
     package init(advancesInSleep: Bool = false) {
         state = Mutex(State(now: WallTime(microseconds: 1_800_000_000_000_000)))
@@ -28,19 +29,20 @@ package final class ManualClock: CacheClock {
 
     package var now: WallTime { state.withLock(\.now) }
 
-    /// How many sleeps have begun.
-    package var sleeps: Int { state.withLock(\.sleeps) }
+    /// How many pauses have begun: sleeps of less than a second, unlike those that wait for the end of a lease.
+    package var pauses: Int { state.withLock(\.pauses) }
 
-    /// How many tasks sleep.
-    package var sleeping: Int { state.withLock(\.sleepers.count) }
+    /// How many tasks pause.
+    package var pausing: Int { state.withLock { $0.sleepers.count(where: \.isPause) } }
 
     package func sleep(for duration: Duration) async throws {
         let promise = Promise<Void>()
+        let isPause = duration < .seconds(1)
         state.withLock { state in
-            state.sleeps += 1
-            state.sleepers.append(Sleeper(until: state.now + duration, promise: promise))
+            if isPause { state.pauses += 1 }
+            state.sleepers.append(Sleeper(until: state.now + duration, isPause: isPause, promise: promise))
         }
-        if advancesInSleep {
+        if advancesInSleep, isPause {
             await Task.yield()
             advance(by: duration)
         }

@@ -5,8 +5,8 @@ import Synchronization
 /// exactly one happens.
 ///
 /// It is also its own place in the queue, so that queueing allocates nothing.
-// @unchecked: `next` and `position` are touched by whoever holds the queue's lock, or by the worker that took the call out of it;
-// `continuation` is written before `phase` publishes it.
+// @unchecked: `next` and `position` are touched by whoever holds the queue's lock; `continuation` is written before
+// `phase` publishes it.
 class Call<Answer: Sendable>: @unchecked Sendable {
     private enum Phase: UInt8, AtomicRepresentable {
         case made, waiting, over
@@ -56,6 +56,8 @@ final class GetCall: Call<GetCall.Items>, @unchecked Sendable {
     struct Items: Sendable {
         var first: StoreItem?
         var rest: [StoreItem?]
+
+        var all: [StoreItem?] { [first] + rest }
     }
 
     let first: StoreKey

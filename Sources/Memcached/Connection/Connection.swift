@@ -22,6 +22,8 @@ final class Connection {
     private let breaks: ConnectionBreaks
     /// The breaks that this connection knows of: it was made after them.
     private var knownBreaks = 0
+    /// Whether the server answered since the connection was made: only then can it break.
+    private var hasAnswered = false
     private var pointers: [UnsafePointer<CChar>?] = []
     private var lengths: [Int] = []
 
@@ -46,6 +48,7 @@ final class Connection {
     }
 
     deinit {
+        close()
         memcached_result_free(result)
         result.deallocate()
         memcached_free(handle)
@@ -86,7 +89,10 @@ final class Connection {
             guard sent == MEMCACHED_SUCCESS else { return ReturnCode(sent) }
             return fetch(line, of: batch, bytes, into: &items)
         }
-        guard let code, code != ReturnCode(MEMCACHED_SUCCESS) else { return ReturnCode(MEMCACHED_SUCCESS) }
+        guard let code, code != ReturnCode(MEMCACHED_SUCCESS) else {
+            hasAnswered = true
+            return ReturnCode(MEMCACHED_SUCCESS)
+        }
         close(after: code)
         return code
     }
@@ -137,8 +143,12 @@ final class Connection {
             code = perform(operation)
         }
         switch code.rawValue {
-        case MEMCACHED_SUCCESS, MEMCACHED_STORED, MEMCACHED_DELETED: return true
-        case MEMCACHED_NOTSTORED, MEMCACHED_DATA_EXISTS, MEMCACHED_NOTFOUND: return false
+        case MEMCACHED_SUCCESS, MEMCACHED_STORED, MEMCACHED_DELETED:
+            hasAnswered = true
+            return true
+        case MEMCACHED_NOTSTORED, MEMCACHED_DATA_EXISTS, MEMCACHED_NOTFOUND:
+            hasAnswered = true
+            return false
         case MEMCACHED_E2BIG: throw code.error(from: server)
         default:
             close(after: code)
@@ -178,7 +188,7 @@ final class Connection {
     /// Closes the connection after an error, so that no reply that is still under way is taken for the answer to
     /// another question.
     private func close(after code: ReturnCode) {
-        if code.isDisconnect { knownBreaks = breaks.note() }
+        if code.isDisconnect, hasAnswered { knownBreaks = breaks.note() }
         close()
     }
 
@@ -191,6 +201,7 @@ final class Connection {
     }
 
     private func close() {
+        hasAnswered = false
         // Quitting sends a farewell and may wait for the server as long as any operation.
         memcached_behavior_set(handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, 1)
         memcached_quit(handle)

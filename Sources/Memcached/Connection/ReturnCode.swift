@@ -21,8 +21,6 @@ struct ReturnCode: Equatable, CustomStringConvertible {
         }
     }
 
-    var isTimeout: Bool { rawValue == MEMCACHED_TIMEOUT }
-
     func error(from server: MemcachedServer) -> CacheError {
         switch rawValue {
         case MEMCACHED_TIMEOUT:

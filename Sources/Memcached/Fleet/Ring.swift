@@ -8,7 +8,7 @@ import MintCache
 // @unchecked: the handle is written in `init` and `deinit` only.
 final class Ring: @unchecked Sendable {
     private let handle: UnsafeMutablePointer<memcached_st>
-    let serverCount: Int
+    private let serverCount: Int
 
     init(_ servers: [MemcachedServer]) throws {
         handle = try HandleFactory.makeHandle(servers, behaviors: [(MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED, 1)])

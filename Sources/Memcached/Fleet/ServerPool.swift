@@ -36,8 +36,23 @@ struct ServerPool: Sendable {
         for thread in threads { thread.join() }
     }
 
-    /// Lets the threads end by themselves.
-    func detach() {
+    /// Lets the threads end by themselves when they have done what is queued.
+    func abandon() {
+        queue.close()
         for thread in threads { thread.detach() }
+    }
+
+    /// The pools of all servers, or none.
+    static func makePools(
+        _ servers: [MemcachedServer], _ configuration: MemcachedStore.Configuration
+    ) throws -> [ServerPool] {
+        var pools: [ServerPool] = []
+        do {
+            for server in servers { pools.append(try ServerPool(server, configuration)) }
+        } catch {
+            for pool in pools { pool.abandon() }
+            throw error
+        }
+        return pools
     }
 }

@@ -50,6 +50,11 @@ struct CachedRecord: Equatable, Sendable {
     /// The stamps of its groups when its load began, in the order of the groups.
     var stamps: [GroupStamp]
     var payload: Payload
+
+    /// Whether it may be served, fresh or stale: its groups are as they were, and the stale window is not over.
+    func isServable(under stamps: [GroupStamp], at now: WallTime, staleFor: Duration) -> Bool {
+        self.stamps == stamps && now < freshUntil + staleFor
+    }
 }
 
 /// The bytes of a value and a number that says how to read them.

@@ -6,12 +6,25 @@ final class Flight<Value: Sendable>: AnyFlight {
     let key: StoreKey
     let acquisition: Acquisition
     let start = Promise<FlightStart>()
+    /// For the caller whose loader it is: the value or the loader's error, however long that takes.
     let outcome = Promise<Value>()
+    /// For all who share it: the same, or `nil` when there is nothing to share any more, because the lease is over or
+    /// was not won. Then they read again.
+    let shared = Promise<Value?>()
 
     init(key: StoreKey, acquisition: Acquisition) {
         self.key = key
         self.acquisition = acquisition
     }
+
+    /// Tells all who wait how the load ended.
+    func land(_ result: Result<Value, any Error>) {
+        outcome.resolve(result)
+        shared.resolve(result.map(Optional.some))
+    }
+
+    /// Lets those who share it go.
+    func abandonSharers() { shared.resolve(.success(nil)) }
 }
 
 /// What became of the attempt to take the lease.
@@ -20,7 +33,7 @@ enum FlightStart: Sendable {
     case won
     /// Someone else changed the register first.
     case lost
-    /// The store did not say. The load runs all the same, for those who wait for it, and fills nothing.
+    /// The store did not say, so nothing may be filled.
     case trouble
 }
 

@@ -21,12 +21,17 @@ public struct CachePolicy: Sendable, Hashable {
     public init(
         staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30), refresh: Refresh = .background
     ) {
-        self.staleFor = staleFor
-        self.leaseFor = leaseFor
+        self.staleFor = min(staleFor, .longestLifetime)
+        self.leaseFor = min(leaseFor, .longestLifetime)
         self.refresh = refresh
     }
 
     /// How long the store keeps an item that carries a lease. Twice the lease, so that a load which overran its lease
     /// may still fill as long as nobody took the key over.
     var leaseExpiry: Duration { leaseFor * 2 }
+}
+
+extension Duration {
+    /// A hundred years: as good as for ever, and no sum of such durations overflows.
+    static var longestLifetime: Duration { .seconds(100 * 365 * 86_400) }
 }

@@ -27,6 +27,7 @@ enum Fill {
         guard let current, current.lease?.token == acquisition.token else { return nil }
         switch (outcome, current) {
         case (.value(let payload, let ttl, let staleFor, let took), _):
+            let ttl = min(ttl, .longestLifetime)
             let record = CachedRecord(
                 identity: acquisition.token, createdAt: now, freshUntil: now + ttl,
                 loadMicroseconds: UInt32(clamping: took.wholeMicroseconds), claim: nil, stamps: acquisition.stamps,

@@ -102,7 +102,7 @@ struct ReadMachine {
         _ item: ValueItem?, stamps: [GroupStamp], at now: WallTime, decode: (Payload) -> Value?
     ) -> Action<Value> {
         switch item?.envelope {
-        case .value(let record) where record.stamps == stamps && now < record.freshUntil + policy.staleFor:
+        case .value(let record) where record.isServable(under: stamps, at: now, staleFor: policy.staleFor):
             guard let item, let value = decode(record.payload) else { break }
             if goal == .refresh { return .acquire(claim(on: record, item.cas, at: now)) }
             if now < record.freshUntil { return .serve(value) }

@@ -7,10 +7,10 @@ public final class ReadThroughCache: Sendable {
     /// not its cancellation, because others may be waiting for the same value.
     public typealias Loader<Value> = @Sendable @concurrent () async throws -> Value
 
-    private let store: any CacheStore
-    private let clock: any CacheClock
+    let store: any CacheStore
+    let clock: any CacheClock
     private let observer: (any CacheObserver)?
-    private let flights = FlightTable()
+    let flights = FlightTable()
     private let unleased: UnleasedLoads
 
     /// Makes a cache on a store.
@@ -148,7 +148,7 @@ public final class ReadThroughCache: Sendable {
     }
 
     /// Writes over the item with this CAS id, or where there is none, and says whether that was so.
-    private func write(
+    func write(
         _ value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, _ expiry: Duration?
     ) async throws -> Bool {
         if let cas {
@@ -167,101 +167,6 @@ public final class ReadThroughCache: Sendable {
         } catch {
             report(.storeTrouble, key, error)
             return nil
-        }
-    }
-
-    // MARK: Loading
-
-    /// Starts a flight, or finds the one whose lease is being taken at this moment.
-    private func depart<Value>(
-        _ acquisition: Acquisition, _ entry: CacheEntry<Value>, _ load: @escaping Loader<Value>
-    ) -> (flight: any AnyFlight, own: Flight<Value>?) {
-        let flight = Flight<Value>(key: entry.key, acquisition: acquisition)
-        if let other = flights.enter(flight) { return (other, nil) }
-        Task { @concurrent in await self.fly(flight, entry, load) }
-        return (flight, flight)
-    }
-
-    private func fly<Value>(
-        _ flight: Flight<Value>, _ entry: CacheEntry<Value>, _ load: @escaping Loader<Value>
-    ) async {
-        let start = await takeLease(flight.acquisition, on: flight.key)
-        guard start == .won else {
-            flights.leave(flight)
-            flight.start.resolve(.success(start))
-            flight.abandonSharers()
-            // The write may have taken effect all the same; nobody should wait for a load that there is not.
-            if start == .trouble { await end(flight, .failure) }
-            return
-        }
-        flights.started(flight)
-        flight.start.resolve(.success(.won))
-        // However long the load takes, nobody waits for it longer than its lease runs.
-        let leaseEnd = Task {
-            try await clock.sleep(for: entry.policy.leaseFor)
-            flights.leave(flight)
-            flight.abandonSharers()
-        }
-        let began = clock.now
-        let result = await Result.of { try await self.run(load, for: flight.key) }
-        switch result {
-        case .success(let value): await end(flight, outcome(of: value, entry, took: clock.now - began))
-        case .failure: await end(flight, .failure)
-        }
-        leaseEnd.cancel()
-        flights.leave(flight)
-        flight.land(result)
-    }
-
-    private func run<Value>(_ load: Loader<Value>, for key: StoreKey) async throws -> Value {
-        report(.load, key)
-        do {
-            return try await load()
-        } catch {
-            report(.loadFailed, key, error)
-            throw error
-        }
-    }
-
-    private func takeLease(_ acquisition: Acquisition, on key: StoreKey) async -> FlightStart {
-        do {
-            let bytes = EnvelopeCoding.encode(acquisition.envelope, for: key)
-            return try await write(bytes, to: key, over: acquisition.over, acquisition.expiry) ? .won : .lost
-        } catch {
-            report(.storeTrouble, key, error)
-            return .trouble
-        }
-    }
-
-    private func outcome<Value>(of value: Value, _ entry: CacheEntry<Value>, took: Duration) -> Fill.Outcome {
-        guard let ttl = entry.coder.lifetime(of: value) else { return .nothing }
-        do {
-            return .value(try entry.coder.encode(value), ttl: ttl, staleFor: entry.policy.staleFor, took: took)
-        } catch {
-            report(.notCached, entry.key, error)
-            return .nothing
-        }
-    }
-
-    /// Fills the register, or gives it back, if it still carries the token of this flight.
-    private func end<Value>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async {
-        let key = flight.key
-        do {
-            let item = try await store.get(key)
-            let current = item.flatMap { EnvelopeCoding.envelope(in: $0.value, for: key) }
-            var stored = false
-            if let item, let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now) {
-                stored = try await store.compareAndSwap(
-                    key, expecting: item.cas, with: EnvelopeCoding.encode(write.envelope, for: key),
-                    expiry: write.expiry)
-            }
-            if case .value = outcome { report(stored ? .fill : .fillDropped, key) }
-        } catch let error as CacheError where error.code == .valueTooLarge {
-            report(.notCached, key, error)
-            // memcached drops what stood there when a `set` is too large, but not when a `cas` is.
-            await end(flight, .nothing)
-        } catch {
-            report(.storeTrouble, key, error)
         }
     }
 
@@ -299,7 +204,7 @@ public final class ReadThroughCache: Sendable {
         try await clock.sleep(for: duration)
     }
 
-    private func report(_ kind: CacheEvent.Kind, _ key: StoreKey, _ error: (any Error)? = nil) {
+    func report(_ kind: CacheEvent.Kind, _ key: StoreKey, _ error: (any Error)? = nil) {
         observer?.record(CacheEvent(kind: kind, key: key, error: error))
     }
 }

@@ -76,8 +76,8 @@ struct MemcachedTrapTests {
     func truncated() async throws {
         let cut = "VALUE key 0 10 5\r\nabc"
         try await withFake({ _, _ in .hangUp(cut) }) { store, server async throws in
-            await #expect(throws: CacheError.self) { try await store.get(key) }
-            #expect(server.received.filter { $0.hasPrefix("get") }.count == 2)
+            let error = await #expect(throws: CacheError.self) { try await store.get(key) }
+            #expect(server.received.filter { $0.hasPrefix("get") }.count == 2, "\(error?.description ?? "")")
         }
         try await withFake({ number, _ in
             number == 0 ? .hangUp(cut) : .say("VALUE key 0 2 5\r\nok\r\nEND\r\n")

@@ -89,7 +89,17 @@ package final class MemcachedProcess: @unchecked Sendable {
         #else
         let environment = environ
         #endif
+        #if canImport(Glibc)
+        // What a child inherits stays open when this process closes it, and its other end would never learn of that.
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        // glibc ignores that most of these are not open.
+        for descriptor in Int32(3)..<1000 { posix_spawn_file_actions_addclose(&actions, descriptor) }
+        let code = posix_spawnp(&pid, program, &actions, nil, &strings, environment)
+        #else
         let code = posix_spawnp(&pid, program, nil, nil, &strings, environment)
+        #endif
         guard code == 0 else {
             throw StartFailure(description: "\(program) could not be started (error \(code)): is it installed?")
         }

@@ -113,25 +113,21 @@ public final class MemcachedStore: CacheStore {
 
     /// Reads one item.
     public func get(_ key: StoreKey) async throws -> StoreItem? {
-        try await pools[ring.server(for: key)].queue.answer(to: GetCall(key)).first
+        let call = GetCall(key)
+        try await pools[ring.server(for: key)].queue.wait(for: call)
+        return call.item
     }
 
     /// Reads several items: one round trip to each server that has any of them, all at the same time.
     public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
-        guard let first = keys.first else { return [] }
+        guard pools.count > 1 else { return try await get(keys, from: 0) }
         let servers = keys.map(ring.server(for:))
-        guard servers.contains(where: { $0 != servers[0] }) else {
-            let queue = pools[servers[0]].queue
-            let items = try await queue.answer(to: GetCall(first, Array(keys.dropFirst())))
-            return items.all
-        }
+        guard servers.contains(where: { $0 != servers[0] }) else { return try await get(keys, from: servers.first ?? 0) }
         return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
             for server in Set(servers) {
                 let positions = keys.indices.filter { servers[$0] == server }
                 group.addTask {
-                    let call = GetCall(keys[positions[0]], positions.dropFirst().map { keys[$0] })
-                    let items = try await self.pools[server].queue.answer(to: call)
-                    return (positions, items.all)
+                    (positions, try await self.get(positions.map { keys[$0] }, from: server))
                 }
             }
             var all = [StoreItem?](repeating: nil, count: keys.count)
@@ -140,6 +136,13 @@ public final class MemcachedStore: CacheStore {
             }
             return all
         }
+    }
+
+    private func get(_ keys: [StoreKey], from server: Int) async throws -> [StoreItem?] {
+        guard keys.count > 1 else { return keys.isEmpty ? [] : [try await get(keys[0])] }
+        let call = GetCall(keys)
+        try await pools[server].queue.wait(for: call)
+        return call.items
     }
 
     // MARK: Writing
@@ -169,10 +172,12 @@ public final class MemcachedStore: CacheStore {
 
     /// Removes everything from every server: for tests.
     public func flush() async throws {
-        for pool in pools { _ = try await pool.queue.answer(to: WriteCall(.flush)) }
+        for pool in pools { try await pool.queue.wait(for: WriteCall(.flush)) }
     }
 
     private func write(_ operation: WriteOperation, _ key: StoreKey) async throws -> Bool {
-        try await pools[ring.server(for: key)].queue.answer(to: WriteCall(operation))
+        let call = WriteCall(operation)
+        try await pools[ring.server(for: key)].queue.wait(for: call)
+        return call.tookPlace
     }
 }

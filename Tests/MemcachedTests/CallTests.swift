@@ -9,15 +9,19 @@ import Testing
 struct CallTests {
     private let key = StoreKey(trusted: [0x6B])
 
-    private func get(_ queue: CallQueue) -> Task<GetCall.Items, any Error> {
-        Task { try await queue.answer(to: GetCall(key)) }
+    private func get(_ queue: CallQueue) -> Task<StoreItem?, any Error> {
+        Task {
+            let call = GetCall(key)
+            try await queue.wait(for: call)
+            return call.item
+        }
     }
 
     /// Waits until so many gets are queued, and takes them as a worker does.
     private func take(_ count: Int, from queue: CallQueue) async throws -> [GetCall] {
         var calls: [GetCall] = []
         try await eventually {
-            if queue.waiting > 0, case .gets(let batch) = queue.next() { calls += batch }
+            if queue.waiting > 0, case .gets(let batch) = queue.next()?.work { calls += batch }
             return calls.count >= count
         }
         return calls
@@ -32,8 +36,8 @@ struct CallTests {
         let queue = CallQueue(maximumBatch: 100)
         let tasks = [get(queue), get(queue)]
         let calls = try await take(2, from: queue)
-        for call in calls { call.finish(.success(.init(first: try item(1), rest: []))) }
-        for task in tasks { #expect(try await task.value.first?.cas.rawValue == 1) }
+        for call in calls { call.succeed(with: [try item(1)], at: [0]) }
+        for task in tasks { #expect(try await task.value?.cas.rawValue == 1) }
     }
 
     @Test("leave in batches of at most so many")
@@ -42,12 +46,12 @@ struct CallTests {
         let tasks = (0..<25).map { _ in get(queue) }
         try await eventually { queue.waiting == 25 }
         var sizes: [Int] = []
-        while queue.waiting > 0, case .gets(let batch) = queue.next() {
+        while queue.waiting > 0, case .gets(let batch) = queue.next()?.work {
             sizes.append(batch.count)
-            for call in batch { call.finish(.success(.init(first: nil, rest: []))) }
+            for call in batch { call.succeed(with: [nil], at: [0]) }
         }
         #expect(sizes == [10, 10, 5])
-        for task in tasks { #expect(try await task.value.first == nil) }
+        for task in tasks { #expect(try await task.value == nil) }
     }
 
     @Test("that are cancelled end at once, in the queue or in flight, and leave the others alone")
@@ -62,8 +66,8 @@ struct CallTests {
         #expect(calls.count == 2)
         inFlight.cancel()
         await #expect(throws: CancellationError.self) { try await inFlight.value }
-        for call in calls { call.finish(.success(.init(first: try item(2), rest: []))) }
-        #expect(try await patient.value.first?.cas.rawValue == 2)
+        for call in calls { call.succeed(with: [try item(2)], at: [0]) }
+        #expect(try await patient.value?.cas.rawValue == 2)
     }
 
     @Test("made by a cancelled task are never queued")
@@ -72,7 +76,7 @@ struct CallTests {
         let gate = Gate()
         let task = Task {
             try? await gate.pass()
-            _ = try await queue.answer(to: GetCall(key))
+            try await queue.wait(for: GetCall(key))
         }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
@@ -84,18 +88,18 @@ struct CallTests {
         let queue = CallQueue(maximumBatch: 1)
         let gets = (0..<3).map { _ in get(queue) }
         let writes = (0..<3).map { _ in
-            Task { try await queue.answer(to: WriteCall(.delete(key))) }
+            Task { try await queue.wait(for: WriteCall(.delete(key))) }
         }
         try await eventually { queue.waiting == 6 }
         var order = ""
         while queue.waiting > 0 {
-            switch queue.next() {
+            switch queue.next()?.work {
             case .gets(let batch):
                 order += "r"
-                for call in batch { call.finish(.success(.init(first: nil, rest: []))) }
+                for call in batch { call.succeed(with: [nil], at: [0]) }
             case .write(let call):
                 order += "w"
-                call.finish(.success(true))
+                call.succeed(true)
             case nil: break
             }
         }
@@ -118,8 +122,8 @@ struct CallTests {
             #expect(error?.code == .timeout)
         }
         #expect(queue.waiting == 1)
-        for call in try await take(1, from: queue) { call.finish(.success(.init(first: nil, rest: []))) }
-        #expect(try await late.value.first == nil)
+        for call in try await take(1, from: queue) { call.succeed(with: [nil], at: [0]) }
+        #expect(try await late.value == nil)
     }
 
     @Test("are refused by a closed queue, which still gives out what waits in it")
@@ -130,18 +134,8 @@ struct CallTests {
         queue.close()
         let error = await #expect(throws: CacheError.self) { try await get(queue).value }
         #expect(error?.code == .shutDown)
-        for call in try await take(1, from: queue) { call.finish(.success(.init(first: nil, rest: []))) }
-        #expect(try await early.value.first == nil)
-        #expect(queue.next() == nil)
-    }
-}
-
-extension CallQueue.Work: Equatable {
-    static func == (left: CallQueue.Work, right: CallQueue.Work) -> Bool {
-        switch (left, right) {
-        case (.gets(let left), .gets(let right)): left.elementsEqual(right, by: ===)
-        case (.write(let left), .write(let right)): left === right
-        case (.gets, .write), (.write, .gets): false
-        }
+        for call in try await take(1, from: queue) { call.succeed(with: [nil], at: [0]) }
+        #expect(try await early.value == nil)
+        #expect(queue.next()?.work == nil)
     }
 }

@@ -1,79 +1,116 @@
 import MintCache
 import Synchronization
 
-/// One operation that a task waits for, from when it is queued to when it is answered, cancelled or failed, of which
-/// exactly one happens.
+/// One operation that a task waits for, from when it is queued to when it is answered or cancelled, of which exactly
+/// one happens.
 ///
 /// It is also its own place in the queue, so that queueing allocates nothing.
-// @unchecked: `next` and `position` are touched by whoever holds the queue's lock; `continuation` is written before
-// `phase` publishes it.
-class Call<Answer: Sendable>: @unchecked Sendable {
+// @unchecked: `next` and `drain` belong to whoever has the call: the task that pushes it, then the holder of the
+// queue's lock. `continuation` is written before `phase` publishes it, the answer before the continuation is resumed.
+class Call: @unchecked Sendable {
     private enum Phase: UInt8, AtomicRepresentable {
-        case made, waiting, over
+        case made, waiting, answered, cancelled
     }
 
-    fileprivate(set) var next: Call?
-    /// How many calls the queue had been given before.
-    var position: UInt64 = 0
-    private var continuation: UnsafeContinuation<Answer, any Error>?
-    private let phase = Atomic(Phase.made)
+    final var next: Unmanaged<Call>?
+    /// Which drain of the queue's inlet found the call.
+    final var drain: UInt64 = 0
+    private final var continuation: UnsafeContinuation<Void, Never>?
+    private final var error: (any Error)?
+    private final let phase = Atomic(Phase.made)
 
     /// Whether nobody waits for it any more.
-    var isOver: Bool { phase.load(ordering: .relaxed) == .over }
+    final var isOver: Bool {
+        switch phase.load(ordering: .relaxed) {
+        case .made, .waiting: false
+        case .answered, .cancelled: true
+        }
+    }
 
-    /// Waits for the answer.
+    /// Waits until the call is answered.
     ///
     /// - Parameter enqueue: puts the call into a queue.
     ///
     /// - Throws: what the call failed with, or `CancellationError` as soon as the task is cancelled: then the
     ///   operation may still happen.
-    func answer(enqueue: () throws -> Void) async throws -> Answer {
-        try await withTaskCancellationHandler {
-            try await withUnsafeThrowingContinuation { continuation in
+    final func wait(_ enqueue: () -> Void) async throws {
+        await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
                 self.continuation = continuation
-                let (exchanged, _) = phase.compareExchange(expected: .made, desired: .waiting, ordering: .releasing)
-                guard exchanged else { return continuation.resume(throwing: CancellationError()) }
-                do { try enqueue() } catch { finish(.failure(error)) }
+                if advance(from: .made, to: .waiting) { enqueue() } else { continuation.resume() }
             }
         } onCancel: {
-            switch phase.exchange(.over, ordering: .acquiring) {
-            case .waiting: continuation?.resume(throwing: CancellationError())
-            case .made, .over: break
-            }
+            if !advance(from: .made, to: .cancelled), advance(from: .waiting, to: .cancelled) { continuation?.resume() }
         }
+        if phase.load(ordering: .relaxed) == .cancelled { throw CancellationError() }
+        if let error { throw error }
     }
 
-    /// Answers the task that waits, unless that is over.
-    func finish(_ result: Result<Answer, any Error>) {
-        guard phase.compareExchange(expected: .waiting, desired: .over, ordering: .acquiring).exchanged else { return }
-        continuation?.resume(with: result)
-    }
-}
-
-/// A read of one key and perhaps of more.
-final class GetCall: Call<GetCall.Items>, @unchecked Sendable {
-    /// The items of the keys, in their order.
-    struct Items: Sendable {
-        var first: StoreItem?
-        var rest: [StoreItem?]
-
-        var all: [StoreItem?] { [first] + rest }
+    /// Resumes the task that waits, unless it was cancelled. The answer stands in the call.
+    fileprivate final func finish() {
+        if advance(from: .waiting, to: .answered) { continuation?.resume() }
     }
 
-    let first: StoreKey
-    let rest: [StoreKey]
+    /// Fails the call.
+    final func fail(_ error: any Error) {
+        self.error = error
+        finish()
+    }
 
-    init(_ first: StoreKey, _ rest: [StoreKey] = []) {
-        self.first = first
-        self.rest = rest
+    private final func advance(from phase: Phase, to next: Phase) -> Bool {
+        self.phase.compareExchange(expected: phase, desired: next, ordering: .acquiringAndReleasing).exchanged
     }
 }
 
-/// A write of one key. Its answer says whether it took place.
-final class WriteCall: Call<Bool>, @unchecked Sendable {
+/// A read of one key or of several.
+final class GetCall: Call, @unchecked Sendable {
+    let key: StoreKey
+    /// The keys besides the first one.
+    let otherKeys: ArraySlice<StoreKey>
+    /// The answer to a call with one key.
+    private(set) var item: StoreItem?
+    /// The answer to a call with several keys, in their order.
+    private(set) var items: [StoreItem?] = []
+
+    var keyCount: Int { 1 + otherKeys.count }
+
+    init(_ key: StoreKey) {
+        self.key = key
+        otherKeys = []
+    }
+
+    /// - Precondition: there are at least two keys.
+    init(_ keys: [StoreKey]) {
+        key = keys[0]
+        otherKeys = keys[1...]
+    }
+
+    /// Answers the call from the items of a batch.
+    ///
+    /// - Parameter indices: the index of each key in the batch.
+    func succeed(with batch: [StoreItem?], at indices: ArraySlice<Int>) {
+        if indices.count == 1 {
+            item = batch[indices[indices.startIndex]]
+        } else {
+            items = indices.map { batch[$0] }
+        }
+        finish()
+    }
+}
+
+/// A write of one key.
+final class WriteCall: Call, @unchecked Sendable {
     let operation: WriteOperation
+    /// The answer: whether the write took place.
+    private(set) var tookPlace = false
 
     init(_ operation: WriteOperation) { self.operation = operation }
+
+    /// Answers the call.
+    func succeed(_ tookPlace: Bool) {
+        self.tookPlace = tookPlace
+        finish()
+    }
 }
 
 /// What can be written. Expiries are memcached's numbers.
@@ -91,33 +128,5 @@ enum WriteOperation: Sendable {
         // Sent twice, a `set` could undo what another caller wrote between its two arrivals.
         case .set, .add, .compareAndSwap: false
         }
-    }
-}
-
-/// Calls of one kind, in the order in which they came.
-struct CallList<Element: Call<Answer>, Answer: Sendable> {
-    private var head: Call<Answer>?
-    private var tail: Call<Answer>?
-
-    var isEmpty: Bool { head == nil }
-
-    /// How many of the calls are not over.
-    var waiting: Int { sequence(first: head) { $0?.next }.prefix { $0 != nil }.count { $0?.isOver == false } }
-
-    mutating func append(_ call: Element) {
-        if let tail { tail.next = call } else { head = call }
-        tail = call
-    }
-
-    /// Takes out the first call.
-    ///
-    /// - Parameter end: the position before which it has to be.
-    mutating func popFirst(before end: UInt64 = .max) -> Element? {
-        guard let first = head, first.position < end else { return nil }
-        head = first.next
-        first.next = nil
-        if head == nil { tail = nil }
-        // Only elements are appended.
-        return unsafeDowncast(first, to: Element.self)
     }
 }

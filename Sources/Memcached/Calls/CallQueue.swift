@@ -1,8 +1,10 @@
 import MintCache
+import Synchronization
 
 /// The calls that wait for one server, and the workers that wait for calls.
 ///
-/// Gets that are queued while all workers are busy leave together with the next one that is free.
+/// Tasks push into the inlet and never wait for a lock. A worker that looks for work drains the inlet into the lists,
+/// so that gets which came while all workers were busy leave together.
 // @unchecked: everything below `monitor` is touched by whoever holds it only.
 final class CallQueue: @unchecked Sendable {
     /// What a worker is to do next.
@@ -11,89 +13,120 @@ final class CallQueue: @unchecked Sendable {
         case write(WriteCall)
     }
 
-    private let monitor = Monitor()
     private let maximumBatch: Int
-    private var gets = CallList<GetCall, GetCall.Items>()
-    private var writes = CallList<WriteCall, Bool>()
-    private var idleWorkers = 0
-    private var isClosed = false
+    private let inlet = CallInlet()
+    /// Workers that sleep or are about to.
+    private let sleepers = Atomic(0)
+    private let monitor = Monitor()
+    private var gets = CallList<GetCall>()
+    private var writes = CallList<WriteCall>()
     /// Reads and writes take turns when both wait.
     private var writesAreNext = false
-    private var nextPosition: UInt64 = 0
+    private var drains: UInt64 = 0
 
     init(maximumBatch: Int) { self.maximumBatch = maximumBatch }
 
-    /// Queues a call and waits for its answer.
+    // MARK: For tasks
+
+    /// Queues a call and waits until it is answered.
     ///
     /// - Throws: what the call failed with; `CancellationError` as soon as the task is cancelled, and then the
     ///   operation may still happen; ``CacheError`` with code `shutDown` when the queue is closed.
-    func answer(to call: GetCall) async throws -> GetCall.Items {
-        try await call.answer { try enqueue(call) { gets.append(call) } }
-    }
-
-    /// The same for a write.
-    func answer(to call: WriteCall) async throws -> Bool {
-        try await call.answer { try enqueue(call) { writes.append(call) } }
-    }
-
-    private func enqueue<Answer>(_ call: Call<Answer>, _ append: () -> Void) throws {
-        let wake = try monitor.locked {
-            guard !isClosed else {
-                throw CacheError(.shutDown, "this store was shut down: make a new one, or shut down later")
+    func wait(for call: Call) async throws {
+        try await call.wait {
+            switch inlet.push(call) {
+            case .first: wakeSleeper()
+            case .later: break
+            case .refused:
+                call.fail(CacheError(.shutDown, "this store was shut down: make a new one, or shut down later"))
             }
-            call.position = nextPosition
-            nextPosition += 1
-            append()
-            return idleWorkers > 0
         }
-        if wake { monitor.signal() }
     }
 
-    /// The next work, as soon as there is any; `nil` when the queue is closed and empty.
-    func next() -> Work? {
-        monitor.locked {
+    /// Wakes one worker, if any sleeps. A worker says that it will sleep before it looks into the inlet for the last
+    /// time, and a task pushes before it looks for sleepers: one of them sees the other.
+    private func wakeSleeper() {
+        guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
+        monitor.locked {}
+        monitor.signal()
+    }
+
+    // MARK: For workers
+
+    /// The next work, as soon as there is any, and the drain that it came with or after; `nil` when the queue is closed
+    /// and empty.
+    func next() -> (work: Work, drain: UInt64)? {
+        let (work, number, isMoreLeft) = monitor.locked { () -> (Work?, UInt64, Bool) in
             while true {
-                if !writes.isEmpty, writesAreNext || gets.isEmpty {
-                    writesAreNext = false
-                    if let call = writes.popFirst() { return .write(call) }
-                } else if !gets.isEmpty {
-                    writesAreNext = true
-                    return .gets(takeGets())
-                } else if isClosed {
-                    return nil
-                } else {
-                    idleWorkers += 1
-                    monitor.wait()
-                    idleWorkers -= 1
-                }
+                sort(inlet.takeAll())
+                if let work = takeWork() { return (work, drains, !gets.isEmpty || !writes.isEmpty) }
+                if inlet.isClosed { return (nil, drains, false) }
+                sleepers.add(1, ordering: .sequentiallyConsistent)
+                if inlet.isEmpty, !inlet.isClosed { monitor.wait() }
+                sleepers.subtract(1, ordering: .relaxed)
             }
         }
+        if isMoreLeft { wakeSleeper() }
+        return work.map { ($0, number) }
     }
 
-    private func takeGets() -> [GetCall] {
+    private func takeWork() -> Work? {
+        if writesAreNext || gets.isEmpty, let call = writes.popFirst() {
+            writesAreNext = false
+            return .write(call)
+        }
+        guard !gets.isEmpty else { return nil }
+        writesAreNext = true
         var batch: [GetCall] = []
         batch.reserveCapacity(maximumBatch)
         while batch.count < maximumBatch, let call = gets.popFirst() {
             if !call.isOver { batch.append(call) }
         }
-        return batch
+        return .gets(batch)
     }
 
-    /// The position that the next call will have.
-    var position: UInt64 { monitor.locked { nextPosition } }
-
-    /// Fails the calls before a position: the server did not answer in the time that they have waited already.
-    func fail(before position: UInt64, _ error: CacheError) {
-        while let call = monitor.locked({ gets.popFirst(before: position) }) { call.finish(.failure(error)) }
-        while let call = monitor.locked({ writes.popFirst(before: position) }) { call.finish(.failure(error)) }
+    /// Appends calls to the lists, the oldest, which is the last one, first.
+    private func sort(_ newest: Unmanaged<Call>?) {
+        var next = newest
+        var oldest: Unmanaged<Call>?
+        while let call = next {
+            call._withUnsafeGuaranteedRef {
+                next = $0.next
+                $0.next = oldest
+            }
+            oldest = call
+        }
+        drains += 1
+        while let call = oldest {
+            let isGet = call._withUnsafeGuaranteedRef {
+                oldest = $0.next
+                $0.drain = drains
+                return $0 is GetCall
+            }
+            if isGet { gets.append(call) } else { writes.append(call) }
+        }
     }
+
+    /// Fails the calls that came with a drain or before: the server did not answer in the time that they have waited
+    /// already.
+    func fail(through drain: UInt64, _ error: CacheError) {
+        while let call = monitor.locked({ gets.popFirst(through: drain) }) { call.fail(error) }
+        while let call = monitor.locked({ writes.popFirst(through: drain) }) { call.fail(error) }
+    }
+
+    // MARK: For both
 
     /// How many calls wait that nobody has cancelled.
-    var waiting: Int { monitor.locked { gets.waiting + writes.waiting } }
+    var waiting: Int {
+        monitor.locked {
+            sort(inlet.takeAll())
+            return gets.waiting + writes.waiting
+        }
+    }
 
     /// Takes no more calls. Workers end when they have done those that wait.
     func close() {
-        monitor.locked { isClosed = true }
+        monitor.locked { sort(inlet.close()) }
         monitor.broadcast()
     }
 }

@@ -16,8 +16,7 @@ struct Worker: ~Copyable {
     }
 
     mutating func run() {
-        while let work = queue.next() {
-            let began = queue.position
+        while let (work, drain) = queue.next() {
             do {
                 switch work {
                 case .gets(let calls): try get(calls)
@@ -25,7 +24,7 @@ struct Worker: ~Copyable {
                 }
             } catch let error as CacheError where error.code == .timeout {
                 // Whoever waited for the server all the while would only wait for one more.
-                queue.fail(before: began, error)
+                queue.fail(through: drain, error)
             } catch {
                 // Those who asked have been told.
             }
@@ -34,23 +33,21 @@ struct Worker: ~Copyable {
 
     private mutating func get(_ calls: [GetCall]) throws {
         guard !calls.isEmpty else { return }
-        keys.reset(forKeys: calls.reduce(0) { $0 + 1 + $1.rest.count })
+        keys.reset(forKeys: calls.reduce(0) { $0 + $1.keyCount })
         indices.removeAll(keepingCapacity: true)
         for call in calls {
-            indices.append(keys.index(of: call.first))
-            for key in call.rest { indices.append(keys.index(of: key)) }
+            indices.append(keys.index(of: call.key))
+            for key in call.otherKeys { indices.append(keys.index(of: key)) }
         }
         do {
             let items = try connection.get(keys, maximumKeys: maximumBatch)
             var next = 0
             for call in calls {
-                let first = items[indices[next]]
-                let rest = indices[next + 1..<next + 1 + call.rest.count].map { items[$0] }
-                next += 1 + call.rest.count
-                call.finish(.success(.init(first: first, rest: rest)))
+                call.succeed(with: items, at: indices[next..<next + call.keyCount])
+                next += call.keyCount
             }
         } catch {
-            for call in calls { call.finish(.failure(error)) }
+            for call in calls { call.fail(error) }
             throw error
         }
     }
@@ -58,9 +55,9 @@ struct Worker: ~Copyable {
     private func write(_ call: WriteCall) throws {
         guard !call.isOver else { return }
         do {
-            call.finish(.success(try connection.write(call.operation)))
+            call.succeed(try connection.write(call.operation))
         } catch {
-            call.finish(.failure(error))
+            call.fail(error)
             throw error
         }
     }

@@ -12,10 +12,14 @@ import Musl
 struct Sample: Sendable {
     var operations = 0
     var seconds = 0.0
+    /// Processor time of this process, all its threads together.
+    var processorSeconds = 0.0
     /// Nanoseconds of every sixteenth operation of each caller, so that measuring costs little of what is measured.
     var latencies = Histogram<UInt32>(highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: .two)
 
     var operationsPerSecond: Double { seconds > 0 ? Double(operations) / seconds : 0 }
+
+    var processorMicroseconds: Double { operations > 0 ? processorSeconds * 1e6 / Double(operations) : 0 }
 
     func microseconds(percentile: Double) -> Double { Double(latencies.valueAtPercentile(percentile)) / 1000 }
 
@@ -48,11 +52,26 @@ struct Meter {
     }
 
     /// Nanoseconds of the clock that does not jump.
-    static func now() -> UInt64 {
+    static func now() -> UInt64 { read(CLOCK_MONOTONIC) }
+
+    /// Nanoseconds of processor time that this process has used.
+    static func processorTime() -> UInt64 { read(CLOCK_PROCESS_CPUTIME_ID) }
+
+    private static func read(_ clock: clockid_t) -> UInt64 {
         var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
+        clock_gettime(clock, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
+}
+
+/// Runs callers until an end and adds up what they did.
+func sample(seconds: Double, _ callers: (_ end: UInt64) async throws -> Sample) async rethrows -> Sample {
+    let began = Meter.now()
+    let processorBegan = Meter.processorTime()
+    var total = try await callers(began + UInt64(seconds * 1e9))
+    total.seconds = Double(Meter.now() - began) / 1e9
+    total.processorSeconds = Double(Meter.processorTime() - processorBegan) / 1e9
+    return total
 }
 
 /// Something that is measured. It is set up once and run many times, in turn with others.
@@ -74,24 +93,22 @@ struct TaskSubject: Subject {
     var operation: @Sendable (_ caller: Int, _ number: Int) async throws -> Void
 
     func run(seconds: Double) async throws -> Sample {
-        let began = Meter.now()
-        let end = began + UInt64(seconds * 1e9)
-        var total = try await withThrowingTaskGroup(of: Sample.self) { group in
-            for caller in 0..<callers {
-                group.addTask {
-                    var meter = Meter(until: end)
-                    var number = 0
-                    while meter.begin() {
-                        try await operation(caller, number)
-                        meter.end()
-                        number += 1
+        try await sample(seconds: seconds) { end in
+            try await withThrowingTaskGroup(of: Sample.self) { group in
+                for caller in 0..<callers {
+                    group.addTask {
+                        var meter = Meter(until: end)
+                        var number = 0
+                        while meter.begin() {
+                            try await operation(caller, number)
+                            meter.end()
+                            number += 1
+                        }
+                        return meter.sample
                     }
-                    return meter.sample
                 }
+                return try await group.reduce(into: Sample()) { $0.merge($1) }
             }
-            return try await group.reduce(into: Sample()) { $0.merge($1) }
         }
-        total.seconds = Double(Meter.now() - began) / 1e9
-        return total
     }
 }

@@ -25,12 +25,15 @@ struct Measurements: Sendable {
         }
     }
 
-    func operationsPerSecond(_ name: String) -> Double {
-        median(samples[name, default: []].map(\.operationsPerSecond))
+    /// The median over the rounds of something of a scenario.
+    func median(of name: String, _ value: (Sample) -> Double) -> Double {
+        cache_bench.median(samples[name, default: []].map(value))
     }
 
+    func operationsPerSecond(_ name: String) -> Double { median(of: name, \.operationsPerSecond) }
+
     func microseconds(_ name: String, percentile: Double) -> Double {
-        median(samples[name, default: []].map { $0.microseconds(percentile: percentile) })
+        median(of: name) { $0.microseconds(percentile: percentile) }
     }
 
     /// The ratio of something of two scenarios, taken in each round by itself.

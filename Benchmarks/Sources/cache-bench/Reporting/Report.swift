@@ -9,6 +9,8 @@ struct Report: Encodable {
         var ops_per_second: Double
         var p50_us: Double
         var p99_us: Double
+        /// Processor time of the client, in microseconds for each operation.
+        var cpu_us: Double
     }
 
     struct RatioEntry: Encodable {
@@ -30,7 +32,8 @@ struct Report: Encodable {
                 name: scenario.name, subject: scenario.subject.name, tasks: scenario.subject.callers,
                 ops_per_second: measurements.operationsPerSecond(scenario.name),
                 p50_us: measurements.microseconds(scenario.name, percentile: 50),
-                p99_us: measurements.microseconds(scenario.name, percentile: 99))
+                p99_us: measurements.microseconds(scenario.name, percentile: 99),
+                cpu_us: measurements.median(of: scenario.name, \.processorMicroseconds))
         }
         self.ratios = Dictionary(
             uniqueKeysWithValues: ratios.map { ratio in
@@ -55,11 +58,13 @@ struct Report: Encodable {
     var markdown: String {
         var lines = [
             "\(machine.processor), \(machine.cores) cores, \(machine.system)", "",
-            "| scenario | operations per second | p50 µs | p99 µs |", "| --- | ---: | ---: | ---: |",
+            "| scenario | operations per second | CPU µs each | p50 µs | p99 µs |",
+            "| --- | ---: | ---: | ---: | ---: |",
         ]
         for entry in scenarios {
             lines.append(
-                "| \(entry.name) | \(Int(entry.ops_per_second)) | \(number(entry.p50_us)) | \(number(entry.p99_us)) |")
+                "| \(entry.name) | \(Int(entry.ops_per_second)) | \(number(entry.cpu_us)) | \(number(entry.p50_us)) "
+                    + "| \(number(entry.p99_us)) |")
         }
         lines += ["", "| ratio | median | from | to | goal |", "| --- | ---: | ---: | ---: | --- |"]
         for (name, ratio) in ratios.sorted(by: { $0.key < $1.key }) {

@@ -12,20 +12,20 @@ struct BlockingClient: Subject {
     var keys: [String]
 
     func run(seconds: Double) async throws -> Sample {
-        let began = Meter.now()
-        let end = began + UInt64(seconds * 1e9)
-        var total = try await withThrowingTaskGroup(of: Sample.self) { group in
-            for thread in 0..<callers {
-                group.addTask {
-                    try await withCheckedThrowingContinuation { continuation in
-                        Thread.detachNewThread { continuation.resume(with: Result { try loop(thread, until: end) }) }
+        try await sample(seconds: seconds) { end in
+            try await withThrowingTaskGroup(of: Sample.self) { group in
+                for thread in 0..<callers {
+                    group.addTask {
+                        try await withCheckedThrowingContinuation { continuation in
+                            Thread.detachNewThread {
+                                continuation.resume(with: Result { try loop(thread, until: end) })
+                            }
+                        }
                     }
                 }
+                return try await group.reduce(into: Sample()) { $0.merge($1) }
             }
-            return try await group.reduce(into: Sample()) { $0.merge($1) }
         }
-        total.seconds = Double(Meter.now() - began) / 1e9
-        return total
     }
 
     private func loop(_ thread: Int, until end: UInt64) throws -> Sample {

@@ -27,6 +27,11 @@ struct CallTests {
         return calls
     }
 
+    private func answer(_ call: GetCall, _ items: [StoreItem?]) {
+        call.take(items, at: [0])
+        call.finish()
+    }
+
     private func item(_ number: UInt64) throws -> StoreItem {
         StoreItem(value: [1], cas: try #require(StoreItem.CAS(rawValue: number)))
     }
@@ -36,7 +41,7 @@ struct CallTests {
         let queue = CallQueue(maximumBatch: 100)
         let tasks = [get(queue), get(queue)]
         let calls = try await take(2, from: queue)
-        for call in calls { call.succeed(with: [try item(1)], at: [0]) }
+        for call in calls { answer(call, [try item(1)]) }
         for task in tasks { #expect(try await task.value?.cas.rawValue == 1) }
     }
 
@@ -48,7 +53,7 @@ struct CallTests {
         var sizes: [Int] = []
         while queue.waiting > 0, case .gets(let batch) = queue.next()?.work {
             sizes.append(batch.count)
-            for call in batch { call.succeed(with: [nil], at: [0]) }
+            for call in batch { answer(call, [nil]) }
         }
         #expect(sizes == [10, 10, 5])
         for task in tasks { #expect(try await task.value == nil) }
@@ -66,7 +71,7 @@ struct CallTests {
         #expect(calls.count == 2)
         inFlight.cancel()
         await #expect(throws: CancellationError.self) { try await inFlight.value }
-        for call in calls { call.succeed(with: [try item(2)], at: [0]) }
+        for call in calls { answer(call, [try item(2)]) }
         #expect(try await patient.value?.cas.rawValue == 2)
     }
 
@@ -96,7 +101,7 @@ struct CallTests {
             switch queue.next()?.work {
             case .gets(let batch):
                 order += "r"
-                for call in batch { call.succeed(with: [nil], at: [0]) }
+                for call in batch { answer(call, [nil]) }
             case .write(let call):
                 order += "w"
                 call.succeed(true)
@@ -110,19 +115,22 @@ struct CallTests {
 
     @Test("fail together when the server did not answer, but for those that came while it was asked")
     func failing() async throws {
-        let queue = CallQueue(maximumBatch: 10)
+        let queue = CallQueue(maximumBatch: 2)
         let tasks = (0..<5).map { _ in get(queue) }
         try await eventually { queue.waiting == 5 }
-        let began = queue.position
+        let (work, drain) = try #require(queue.next())
+        guard case .gets(let asked) = work else { throw CacheError(.storeFailure, "no gets") }
         let late = get(queue)
-        try await eventually { queue.waiting == 6 }
-        queue.fail(before: began, CacheError(.timeout, "no answer"))
+        try await eventually { queue.waiting == 4 }
+        let error = CacheError(.timeout, "no answer")
+        for call in asked { call.fail(error) }
+        queue.fail(through: drain, error)
         for task in tasks {
             let error = await #expect(throws: CacheError.self) { try await task.value }
             #expect(error?.code == .timeout)
         }
         #expect(queue.waiting == 1)
-        for call in try await take(1, from: queue) { call.succeed(with: [nil], at: [0]) }
+        for call in try await take(1, from: queue) { answer(call, [nil]) }
         #expect(try await late.value == nil)
     }
 
@@ -134,7 +142,7 @@ struct CallTests {
         queue.close()
         let error = await #expect(throws: CacheError.self) { try await get(queue).value }
         #expect(error?.code == .shutDown)
-        for call in try await take(1, from: queue) { call.succeed(with: [nil], at: [0]) }
+        for call in try await take(1, from: queue) { answer(call, [nil]) }
         #expect(try await early.value == nil)
         #expect(queue.next()?.work == nil)
     }

@@ -47,7 +47,7 @@ class Call: @unchecked Sendable {
     }
 
     /// Resumes the task that waits, unless it was cancelled. The answer stands in the call.
-    fileprivate final func finish() {
+    final func finish() {
         if advance(from: .waiting, to: .answered) { continuation?.resume() }
     }
 
@@ -85,16 +85,15 @@ final class GetCall: Call, @unchecked Sendable {
         otherKeys = keys[1...]
     }
 
-    /// Answers the call from the items of a batch.
+    /// Takes its answer from the items of a batch. The task is resumed by ``Call/finish()``.
     ///
     /// - Parameter indices: the index of each key in the batch.
-    func succeed(with batch: [StoreItem?], at indices: ArraySlice<Int>) {
+    func take(_ batch: [StoreItem?], at indices: ArraySlice<Int>) {
         if indices.count == 1 {
             item = batch[indices[indices.startIndex]]
         } else {
             items = indices.map { batch[$0] }
         }
-        finish()
     }
 }
 

@@ -87,8 +87,9 @@ public struct Cache: Sendable {
             options: Result { () throws(CacheError) in
                 try CacheOptions(
                     ttl: ttl, policy: CachePolicy(staleFor: staleFor, leaseFor: leaseFor, refresh: refresh),
-                    groups: groups, nilFor: nilFor, codec: codec, in: keys)
+                    groups: groups, nilFor: nilFor, in: keys)
             },
+            coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor),
             load: load)
     }
 
@@ -117,7 +118,8 @@ public struct Cache: Sendable {
     ) async throws -> Value {
         let options = try CacheOptions(
             ttl: ttl, policy: CachePolicy(staleFor: staleFor, leaseFor: leaseFor, refresh: refresh), groups: groups,
-            nilFor: nilFor, codec: codec, in: keys)
-        return try await engine.value(of: options.entry(keys.key(named: key)), load: load)
+            nilFor: nilFor, in: keys)
+        let coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor)
+        return try await engine.value(of: options.entry(keys.key(named: key)), coder, load: load)
     }
 }

@@ -1,14 +1,12 @@
 import MintCache
 
 /// The checked options of a cached function or key.
-struct CacheOptions<Value: Sendable>: Sendable {
+struct CacheOptions: Sendable {
     let groups: [StoreKey]
     let policy: CachePolicy
-    let coder: EntryCoder<Value>
 
     init(
-        ttl: Duration, policy: CachePolicy, groups: [String], nilFor: Duration?, codec: any CacheCodec<Value>,
-        in keys: KeySpace
+        ttl: Duration, policy: CachePolicy, groups: [String], nilFor: Duration?, in keys: KeySpace
     ) throws(CacheError) {
         try Self.check(ttl, "ttl", "how long a value is fresh")
         try Self.check(policy.leaseFor, "leaseFor", "longer than the slowest load takes")
@@ -27,11 +25,10 @@ struct CacheOptions<Value: Sendable>: Sendable {
         }
         self.groups = unique
         self.policy = policy
-        coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor)
     }
 
-    func entry(_ key: StoreKey) -> CacheEntry<Value> {
-        CacheEntry(key: key, groups: groups, policy: policy, coder: coder)
+    func entry(_ key: StoreKey) -> CacheEntry {
+        CacheEntry(key: key, groups: groups, policy: policy)
     }
 
     private static func check(_ duration: Duration, _ name: String, _ advice: String) throws(CacheError) {

@@ -9,7 +9,8 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     let engine: ReadThroughCache
     /// What the keys begin with.
     let head: Result<[UInt8], CacheError>
-    let options: Result<CacheOptions<Value>, CacheError>
+    let options: Result<CacheOptions, CacheError>
+    let coder: any PayloadCoder<Value>
     let load: @Sendable @concurrent (repeat each Argument) async throws -> Value
 
     /// The cached result, or else the function's, which is cached.
@@ -20,8 +21,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// - Throws: the function's error, which is not cached; `CancellationError` as soon as the task is cancelled;
     ///   ``CacheError`` with code `invalidKey` or `invalidDuration` when the options or arguments cannot be used.
     public func callAsFunction(_ arguments: repeat each Argument) async throws -> Value {
-        let entry = try entry(repeat each arguments)
-        return try await engine.value(of: entry) { [load] in try await load(repeat each arguments) }
+        try await engine.value(of: entry(repeat each arguments), coder, load: loader(repeat each arguments))
     }
 
     /// Calls the function now, whatever is cached, and caches the result. A cached result goes on being served to
@@ -30,8 +30,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// - Throws: as ``callAsFunction(_:)``.
     @discardableResult
     public func refresh(_ arguments: repeat each Argument) async throws -> Value {
-        let entry = try entry(repeat each arguments)
-        return try await engine.refresh(entry) { [load] in try await load(repeat each arguments) }
+        try await engine.refresh(entry(repeat each arguments), coder, load: loader(repeat each arguments))
     }
 
     /// What is cached for these arguments, fresh or stale, without calling the function; `nil` when nothing is, or
@@ -39,7 +38,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     ///
     /// - Throws: `CancellationError`, and ``CacheError`` as ``callAsFunction(_:)``.
     public func peek(_ arguments: repeat each Argument) async throws -> Value? {
-        try await engine.peek(entry(repeat each arguments))
+        try await engine.peek(entry(repeat each arguments), coder)
     }
 
     /// Removes the cached result of exactly these arguments. A call that begins after this returned gets no result
@@ -70,7 +69,11 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
         return KeySpace.key(builder.bytes)
     }
 
-    private func entry(_ arguments: repeat each Argument) throws -> CacheEntry<Value> {
+    private func loader(_ arguments: repeat each Argument) -> ReadThroughCache.Loader<Value> {
+        { [load] in try await load(repeat each arguments) }
+    }
+
+    private func entry(_ arguments: repeat each Argument) throws -> CacheEntry {
         try options.get().entry(key(repeat each arguments))
     }
 }

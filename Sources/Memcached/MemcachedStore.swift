@@ -122,7 +122,9 @@ public final class MemcachedStore: CacheStore {
     public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
         guard pools.count > 1 else { return try await get(keys, from: 0) }
         let servers = keys.map(ring.server(for:))
-        guard servers.contains(where: { $0 != servers[0] }) else { return try await get(keys, from: servers.first ?? 0) }
+        guard servers.contains(where: { $0 != servers[0] }) else {
+            return try await get(keys, from: servers.first ?? 0)
+        }
         return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
             for server in Set(servers) {
                 let positions = keys.indices.filter { servers[$0] == server }

@@ -1,23 +1,20 @@
-/// What is cached, where and how: everything about a cached value but its loader.
-public struct CacheEntry<Value: Sendable>: Sendable {
+/// Where a value is cached, and who waits for it how long.
+public struct CacheEntry: Sendable {
     /// The value key.
     public let key: StoreKey
     /// The generation keys of the value's groups, at most 255.
     public let groups: [StoreKey]
     /// How long who waits for what.
     public let policy: CachePolicy
-    /// How values become payloads and how long they are fresh.
-    public let coder: any PayloadCoder<Value>
 
     /// Makes an entry.
     ///
     /// - Precondition: there are at most 255 groups.
-    public init(key: StoreKey, groups: [StoreKey] = [], policy: CachePolicy, coder: any PayloadCoder<Value>) {
+    public init(key: StoreKey, groups: [StoreKey] = [], policy: CachePolicy) {
         precondition(groups.count <= EnvelopeCoding.maximumStamps, "a value can be in at most 255 groups")
         self.key = key
         self.groups = groups
         self.policy = policy
-        self.coder = coder
     }
 }
 
@@ -33,5 +30,15 @@ public protocol PayloadCoder<Value>: Sendable {
     func encode(_ value: Value) throws -> Payload
 
     /// The value of a payload. An error means that the payload is a miss and is replaced.
-    func decode(_ payload: Payload) throws -> Value
+    ///
+    /// - Parameter identity: a random number that names the load which the payload is of: the same number, the same
+    ///   payload.
+    func decode(_ payload: Payload, of identity: UInt64) throws -> Value
+}
+
+extension PayloadCoder {
+    /// The value of a record.
+    func decode(_ record: CachedRecord) throws -> Value {
+        try decode(record.payload, of: record.identity.rawValue)
+    }
 }

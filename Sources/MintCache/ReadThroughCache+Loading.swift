@@ -1,17 +1,19 @@
 /// Flights: from taking the lease to filling the register.
 extension ReadThroughCache {
     /// Starts a flight, or finds the one whose lease is being taken at this moment.
-    func depart<Value>(
-        _ acquisition: Acquisition, _ entry: CacheEntry<Value>, _ load: @escaping Loader<Value>
+    func depart<Value: Sendable>(
+        _ acquisition: Acquisition, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        _ load: @escaping Loader<Value>
     ) -> (flight: any AnyFlight, own: Flight<Value>?) {
         let flight = Flight<Value>(key: entry.key, acquisition: acquisition)
         if let other = flights.enter(flight) { return (other, nil) }
-        Task { @concurrent in await self.fly(flight, entry, load) }
+        Task { @concurrent in await self.fly(flight, entry, coder, load) }
         return (flight, flight)
     }
 
-    private func fly<Value>(
-        _ flight: Flight<Value>, _ entry: CacheEntry<Value>, _ load: @escaping Loader<Value>
+    private func fly<Value: Sendable>(
+        _ flight: Flight<Value>, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        _ load: @escaping Loader<Value>
     ) async {
         let start = await takeLease(flight.acquisition, on: flight.key)
         guard start == .won else {
@@ -33,7 +35,7 @@ extension ReadThroughCache {
         let began = clock.now
         let result = await Result.of { try await self.run(load, for: flight.key) }
         switch result {
-        case .success(let value): await end(flight, outcome(of: value, entry, took: clock.now - began))
+        case .success(let value): await end(flight, outcome(of: value, entry, coder, took: clock.now - began))
         case .failure: await end(flight, .failure)
         }
         leaseEnd.cancel()
@@ -41,7 +43,7 @@ extension ReadThroughCache {
         flight.land(result)
     }
 
-    func run<Value>(_ load: Loader<Value>, for key: StoreKey) async throws -> Value {
+    func run<Value: Sendable>(_ load: Loader<Value>, for key: StoreKey) async throws -> Value {
         report(.load, key)
         do {
             return try await load()
@@ -61,10 +63,12 @@ extension ReadThroughCache {
         }
     }
 
-    private func outcome<Value>(of value: Value, _ entry: CacheEntry<Value>, took: Duration) -> Fill.Outcome {
-        guard let ttl = entry.coder.lifetime(of: value) else { return .nothing }
+    private func outcome<Value: Sendable>(
+        of value: Value, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, took: Duration
+    ) -> Fill.Outcome {
+        guard let ttl = coder.lifetime(of: value) else { return .nothing }
         do {
-            return .value(try entry.coder.encode(value), ttl: ttl, staleFor: entry.policy.staleFor, took: took)
+            return .value(try coder.encode(value), ttl: ttl, staleFor: entry.policy.staleFor, took: took)
         } catch {
             report(.notCached, entry.key, error)
             return .nothing
@@ -72,7 +76,7 @@ extension ReadThroughCache {
     }
 
     /// Fills the register, or gives it back, if it still carries the token of this flight.
-    private func end<Value>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async {
+    private func end<Value: Sendable>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async {
         let key = flight.key
         do {
             let item = try await store.get(key)

@@ -25,125 +25,169 @@ public final class ReadThroughCache: Sendable {
 
     /// The cached value, or else the loader's, which is stored.
     ///
+    /// - Parameter load: the loader, which a hit does not even make.
     /// - Throws: the loader's error, or `CancellationError` as soon as the calling task is cancelled.
-    public func value<Value>(
-        of entry: CacheEntry<Value>, load: @escaping Loader<Value>
+    public func value<Value: Sendable>(
+        of entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @autoclosure () -> Loader<Value>
     ) async throws -> Value {
-        try await run(.value, entry, load)
+        var machine = ReadMachine(policy: entry.policy)
+        guard let read = try await read(entry) else { return try await loadUnleased(entry, load()) }
+        let action = machine.fetched(read, at: clock.now)
+        if case .serve(let record) = action {
+            do {
+                let value = try coder.decode(record)
+                report(.hit, entry.key)
+                return value
+            } catch {
+                // Garbage, which is dealt with below.
+            }
+        }
+        return try await go(on: action, read, &machine, entry, coder, load())
     }
 
     /// The value of a load that begins now, which is stored. A load that was in flight for this key loses its lease:
     /// its callers get its value, but it is not stored. While this load runs, a value that is cached goes on being
     /// served.
     ///
-    /// - Throws: as ``value(of:load:)``.
-    public func refresh<Value>(
-        _ entry: CacheEntry<Value>, load: @escaping Loader<Value>
+    /// - Throws: as ``value(of:_:load:)``.
+    public func refresh<Value: Sendable>(
+        _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @escaping Loader<Value>
     ) async throws -> Value {
-        try await run(.refresh, entry, load)
+        var machine = ReadMachine(policy: entry.policy, goal: .refresh)
+        guard let read = try await read(entry) else { return try await loadUnleased(entry, load) }
+        return try await go(on: machine.fetched(read, at: clock.now), read, &machine, entry, coder, load)
     }
 
     /// What a call would be served without waiting for a load; `nil` when it would have to load.
     ///
     /// - Throws: `CancellationError` as soon as the calling task is cancelled.
-    public func peek<Value>(_ entry: CacheEntry<Value>) async throws -> Value? {
-        guard let read = try await attempt(entry.key, { try await self.read(entry) }),
-            case .value(let record) = read.item?.envelope,
-            record.isServable(under: read.groups.compactMap(\.stamp), at: clock.now, staleFor: entry.policy.staleFor)
+    public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
+        guard let read = try await read(entry), case .value(let record) = read.item?.envelope,
+            case .stamps(let stamps) = read.groups,
+            record.isServable(under: stamps, at: clock.now, staleFor: entry.policy.staleFor)
         else { return nil }
-        return try? entry.coder.decode(record.payload)
+        return try? coder.decode(record)
     }
 
-    private func run<Value>(
-        _ goal: ReadMachine.Goal, _ entry: CacheEntry<Value>, _ load: @escaping Loader<Value>
+    /// Does what the machine says, reads again, and so on, until there is a value.
+    private func go<Value: Sendable>(
+        on action: ReadMachine.Action, _ read: ReadMachine.Read, _ machine: inout ReadMachine, _ entry: CacheEntry,
+        _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
     ) async throws -> Value {
-        var machine = ReadMachine(policy: entry.policy, goal: goal)
+        var (action, read) = (action, read)
         going: while true {
-            guard let read = try await attempt(entry.key, { try await self.read(entry) }) else { break }
-            let action = machine.fetched(read.item, groups: read.groups, at: clock.now) {
-                try? entry.coder.decode($0)
-            }
+            let cached = action.record.flatMap { try? coder.decode($0) }
+            if action.record != nil, cached == nil { action = machine.fetched(read.withGarbage, at: clock.now) }
             switch action {
-            case .serve(let value):
-                report(.hit, entry.key)
-                return value
-            case .serveStale(let value):
-                report(.stale, entry.key)
-                return value
-            case .claim(let acquisition, let stale):
-                let (flight, own) = depart(acquisition, entry, load)
+            case .serve:
+                if let cached { return served(cached, .hit, entry.key) }
+            case .serveStale:
+                if let cached { return served(cached, .stale, entry.key) }
+            case .claim(let acquisition, _):
+                let (flight, own) = depart(acquisition, entry, coder, load)
                 if let own, entry.policy.refresh == .foreground, try await flight.start.value() == .won {
                     return try await outcome(of: own)
                 }
-                report(.stale, entry.key)
-                return stale
+                if let cached { return served(cached, .stale, entry.key) }
             case .acquire(let acquisition):
-                let (flight, own) = depart(acquisition, entry, load)
+                let (flight, own) = depart(acquisition, entry, coder, load)
                 switch try await flight.start.value() {
                 case .won:
                     if let own { return try await outcome(of: own) }
                     // Whoever waited for the start may share the load whatever it read: the load begins after that.
                     if let value = try await share(flight, as: Value.self) { return value }
-                case .lost: continue
+                case .lost: break
                 case .trouble: break going
                 }
             case .wait(let token, let pause):
-                guard let flight = flights.flight(token) else {
+                if let flight = flights.flight(token) {
+                    if let value = try await share(flight, as: Value.self) { return value }
+                    if !(flight is Flight<Value>) { try await clock.sleep(for: pause) }
+                } else {
                     try await clock.sleep(for: pause)
-                    continue
                 }
-                if let value = try await share(flight, as: Value.self) { return value }
-                if !(flight is Flight<Value>) { try await clock.sleep(for: pause) }
             case .plant(let plantings):
-                guard try await attempt(entry.key, { try await self.plant(plantings, in: entry.groups) }) != nil
-                else { break going }
+                guard try await plant(plantings, of: entry) else { break going }
             case .loadWithoutLease:
                 break going
             }
+            guard let again = try await self.read(entry) else { break }
+            read = again
+            action = machine.fetched(read, at: clock.now)
         }
-        let value = try await unleased.value(of: entry.key, longestHold: entry.policy.leaseFor) {
-            try await self.run(load, for: entry.key)
-        }
-        report(.miss, entry.key)
+        return try await loadUnleased(entry, load)
+    }
+
+    private func served<Value: Sendable>(_ value: Value, _ kind: CacheEvent.Kind, _ key: StoreKey) -> Value {
+        report(kind, key)
         return value
     }
 
-    private func outcome<Value>(of flight: Flight<Value>) async throws -> Value {
-        let value = try await flight.outcome.value()
-        report(.miss, flight.key)
-        return value
+    private func loadUnleased<Value: Sendable>(
+        _ entry: CacheEntry, _ load: @escaping Loader<Value>
+    ) async throws -> Value {
+        let value = try await unleased.value(of: entry.key, longestHold: entry.policy.leaseFor) {
+            try await self.run(load, for: entry.key)
+        }
+        return served(value, .miss, entry.key)
+    }
+
+    private func outcome<Value: Sendable>(of flight: Flight<Value>) async throws -> Value {
+        served(try await flight.outcome.value(), .miss, flight.key)
     }
 
     /// The value of another caller's load; `nil` when it is of another type or there is nothing to share any more.
     private func share<Value: Sendable>(_ flight: any AnyFlight, as type: Value.Type) async throws -> Value? {
         guard let flight = flight as? Flight<Value>, let value = try await flight.shared.value() else { return nil }
-        report(.miss, flight.key)
-        return value
+        return served(value, .miss, flight.key)
     }
 
-    private func read<Value>(
-        _ entry: CacheEntry<Value>
-    ) async throws -> (item: ReadMachine.ValueItem?, groups: [ReadMachine.GroupItem]) {
-        guard !entry.groups.isEmpty else {
-            return (valueItem(try await store.get(entry.key), entry.key), [])
+    /// What stands under an entry's keys, in one round trip; `nil`, reported, when the store failed.
+    private func read(_ entry: CacheEntry) async throws -> ReadMachine.Read? {
+        let (key, groups) = (entry.key, entry.groups)
+        do {
+            guard !groups.isEmpty else {
+                return ReadMachine.Read(item: valueItem(try await store.get(key), key), groups: .stamps([]))
+            }
+            let items = try await store.get([key] + groups)
+            return ReadMachine.Read(item: valueItem(items[0], key), groups: stamps(items[1...], of: groups))
+        } catch {
+            try report(trouble: error, key)
+            return nil
         }
-        let items = try await store.get([entry.key] + entry.groups)
-        let groups = zip(entry.groups, items.dropFirst()).map { key, item -> ReadMachine.GroupItem in
-            guard let item else { return .missing }
-            return EnvelopeCoding.stamp(in: item.value, for: key).map { .stamp($0) } ?? .garbage(item.cas)
-        }
-        return (valueItem(items[0], entry.key), groups)
     }
 
     private func valueItem(_ item: StoreItem?, _ key: StoreKey) -> ReadMachine.ValueItem? {
         item.map { .init(cas: $0.cas, envelope: EnvelopeCoding.envelope(in: $0.value, for: key)) }
     }
 
-    /// Gives groups their stamps. Another caller may have been faster, so its stamps are to be read again.
-    private func plant(_ plantings: [ReadMachine.Planting], in groups: [StoreKey]) async throws {
-        for planting in plantings {
-            let key = groups[planting.group]
-            _ = try await write(EnvelopeCoding.encode(planting.stamp, for: key), to: key, over: planting.over, nil)
+    private func stamps(_ items: ArraySlice<StoreItem?>, of groups: [StoreKey]) -> ReadMachine.Groups {
+        var stamps: [GroupStamp] = []
+        stamps.reserveCapacity(groups.count)
+        var plantings: [ReadMachine.Planting] = []
+        for (group, (key, item)) in zip(groups, items).enumerated() {
+            if let item, let stamp = EnvelopeCoding.stamp(in: item.value, for: key) {
+                stamps.append(stamp)
+            } else {
+                plantings.append(.init(group: group, over: item?.cas))
+            }
+        }
+        return plantings.isEmpty ? .stamps(stamps) : .incomplete(plantings)
+    }
+
+    /// Gives groups their stamps, and says whether the store took them. Another caller may have been faster, so its
+    /// stamps are to be read again.
+    private func plant(_ plantings: [ReadMachine.Planting], of entry: CacheEntry) async throws -> Bool {
+        do {
+            for planting in plantings {
+                let group = entry.groups[planting.group]
+                let bytes = EnvelopeCoding.encode(planting.stamp, for: group)
+                _ = try await write(bytes, to: group, over: planting.over, nil)
+            }
+            return true
+        } catch {
+            try report(trouble: error, entry.key)
+            return false
         }
     }
 
@@ -155,18 +199,6 @@ public final class ReadThroughCache: Sendable {
             try await store.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
         } else {
             try await store.add(key, value, expiry: expiry)
-        }
-    }
-
-    /// The result of a store operation; `nil`, reported, when the store failed.
-    private func attempt<Result>(_ key: StoreKey, _ operation: () async throws -> Result) async throws -> Result? {
-        do {
-            return try await operation()
-        } catch let error as CancellationError {
-            throw error
-        } catch {
-            report(.storeTrouble, key, error)
-            return nil
         }
     }
 
@@ -202,6 +234,14 @@ public final class ReadThroughCache: Sendable {
     /// Suspends the task for a duration of the cache's clock.
     package func pause(_ duration: Duration) async throws {
         try await clock.sleep(for: duration)
+    }
+
+    /// Reports that the store failed.
+    ///
+    /// - Throws: `CancellationError`, which is not the store's failure.
+    private func report(trouble error: any Error, _ key: StoreKey) throws {
+        if error is CancellationError { throw error }
+        report(.storeTrouble, key, error)
     }
 
     func report(_ kind: CacheEvent.Kind, _ key: StoreKey, _ error: (any Error)? = nil) {

@@ -29,24 +29,25 @@ struct ReadMachineTests {
 
     /// What the machine says, in one word; `take` and `add` for taking the lease over an item and over none.
     private func word(
-        _ item: Item?, groups: [ReadMachine.GroupItem]? = nil, goal: ReadMachine.Goal = .value, decodes: Bool = true
+        _ item: Item?, groups: ReadMachine.Groups? = nil, goal: ReadMachine.Goal = .value, decodes: Bool = true
     ) -> String {
         var machine = ReadMachine(policy: policy, goal: goal)
         return word(&machine, item, groups, decodes: decodes, at: now)
     }
 
     private func word(
-        _ machine: inout ReadMachine, _ item: Item?, _ groups: [ReadMachine.GroupItem]? = nil, decodes: Bool = true,
+        _ machine: inout ReadMachine, _ item: Item?, _ groups: ReadMachine.Groups? = nil, decodes: Bool = true,
         at now: WallTime
     ) -> String {
-        let action = machine.fetched(item, groups: groups ?? [.stamp(stamp)], at: now) {
-            decodes ? $0.bytes.first : nil
-        }
+        let read = ReadMachine.Read(item: item, groups: groups ?? .stamps([stamp]))
+        var action = machine.fetched(read, at: now)
+        if action.record != nil, !decodes { action = machine.fetched(read.withGarbage, at: now) }
+        let value = action.record?.payload.bytes.first ?? 0
         switch action {
         case .plant(let plantings): return "plant \(plantings.map(\.group))"
-        case .serve(let value): return "serve \(value)"
-        case .serveStale(let value): return "stale \(value)"
-        case .claim(let acquisition, let value):
+        case .serve: return "serve \(value)"
+        case .serveStale: return "stale \(value)"
+        case .claim(let acquisition, _):
             guard case .value(let record) = acquisition.envelope, record.claim?.token == acquisition.token else {
                 return "a claim that does not keep the value"
             }
@@ -95,11 +96,11 @@ struct ReadMachineTests {
 
     @Test("other stamps: take the lease, whatever stands there")
     func otherStamps() throws {
-        let other = [ReadMachine.GroupItem.stamp(GroupStamp(rawValue: 3))]
+        let other = ReadMachine.Groups.stamps([GroupStamp(rawValue: 3)])
         #expect(try word(value(freshFor: .seconds(1)), groups: other) == "take")
         #expect(try word(pending(for: .seconds(1)), groups: other) == "take")
-        #expect(try word(value(freshFor: .seconds(1)), groups: []) == "take")
-        #expect(try word(value(freshFor: .seconds(1)), groups: [.stamp(stamp), .stamp(stamp)]) == "take")
+        #expect(try word(value(freshFor: .seconds(1)), groups: .stamps([])) == "take")
+        #expect(try word(value(freshFor: .seconds(1)), groups: .stamps([stamp, stamp])) == "take")
     }
 
     @Test("garbage, or a payload that cannot be decoded: take the lease")
@@ -112,8 +113,8 @@ struct ReadMachineTests {
     @Test("groups without a stamp: plant stamps first")
     func missingStamps() throws {
         let item = try value(freshFor: .seconds(1))
-        #expect(word(item, groups: [.missing]) == "plant [0]")
-        #expect(try word(item, groups: [.stamp(stamp), .garbage(cas()), .missing]) == "plant [1, 2]")
+        #expect(word(item, groups: .incomplete([.init(group: 0)])) == "plant [0]")
+        #expect(try word(item, groups: .incomplete([.init(group: 1, over: cas()), .init(group: 2)])) == "plant [1, 2]")
     }
 
     @Test("a refresh takes the lease over anything, and keeps a value that can be served")
@@ -140,7 +141,7 @@ struct ReadMachineTests {
         // The lease may have ended at that very moment: there is one try to take it.
         #expect(word(&machine, nil, at: now + .seconds(5)) == "add")
         #expect(word(&machine, nil, at: now + .seconds(5)) == "load without a lease")
-        #expect(word(&machine, nil, [.missing], at: now + .seconds(5)) == "load without a lease")
+        #expect(word(&machine, nil, .incomplete([.init(group: 0)]), at: now + .seconds(5)) == "load without a lease")
         #expect(try word(&machine, value(freshFor: .seconds(60)), at: now + .seconds(5)) == "serve 42")
     }
 
@@ -149,7 +150,8 @@ struct ReadMachineTests {
         var machine = ReadMachine(policy: policy)
         var pauses: [Duration] = []
         for _ in 0..<10 {
-            let action = machine.fetched(try pending(for: .milliseconds(80)), groups: [.stamp(stamp)], at: now) { $0 }
+            let read = ReadMachine.Read(item: try pending(for: .milliseconds(80)), groups: .stamps([stamp]))
+            let action = machine.fetched(read, at: now)
             if case .wait(_, let pause) = action { pauses.append(pause) }
         }
         #expect(pauses == [2, 4, 8, 16, 32, 64, 80, 80, 80, 80].map(Duration.milliseconds))

@@ -3,53 +3,66 @@ import FoundationEssentials
 #else
 import Foundation
 #endif
+import MintCache
 
 /// A type whose values are stored as they are, without a trip through JSON.
 protocol DirectlyCoded: Sendable {
     /// The bytes of the value.
     var cacheBytes: [UInt8] { get }
 
-    /// The value of bytes; `nil` for bytes that are none.
-    init?(cacheBytes: ArraySlice<UInt8>)
+    /// The value of bytes.
+    ///
+    /// - Throws: ``MalformedPayload`` for bytes that are none.
+    init(cacheBytes: ArraySlice<UInt8>) throws
 }
 
-struct DirectCodec<Value: DirectlyCoded>: CacheCodec {
+/// A codec that decodes about as quickly as a table could be asked for the value.
+protocol QuickCodec {}
+
+struct DirectCodec<Value: DirectlyCoded>: CacheCodec, QuickCodec {
     let format = "\(Value.self)"
 
     func encode(_ value: Value) -> [UInt8] { value.cacheBytes }
 
     func decode(_ bytes: ArraySlice<UInt8>) throws -> Value {
-        guard let value = Value(cacheBytes: bytes) else { throw MalformedPayload() }
-        return value
+        try Value(cacheBytes: bytes)
     }
 }
 
 extension String: DirectlyCoded {
     var cacheBytes: [UInt8] { Array(utf8) }
 
-    init?(cacheBytes: ArraySlice<UInt8>) { self.init(validating: cacheBytes, as: UTF8.self) }
+    init(cacheBytes: ArraySlice<UInt8>) throws {
+        // Faster than `String(validating:as:)`: invalid bytes are repaired, and so no longer the same.
+        var text = cacheBytes.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+        let isValid = cacheBytes.withUnsafeBytes { bytes in
+            text.withUTF8 { UnsafeRawBufferPointer($0).isSame(as: bytes) }
+        }
+        guard isValid else { throw MalformedPayload() }
+        self = text
+    }
 }
 
 extension Array: DirectlyCoded where Element == UInt8 {
     var cacheBytes: [UInt8] { self }
 
-    init?(cacheBytes: ArraySlice<UInt8>) { self.init(cacheBytes) }
+    init(cacheBytes: ArraySlice<UInt8>) { self.init(cacheBytes) }
 }
 
 extension Data: DirectlyCoded {
     var cacheBytes: [UInt8] { Array(self) }
 
-    init?(cacheBytes: ArraySlice<UInt8>) { self.init(cacheBytes) }
+    init(cacheBytes: ArraySlice<UInt8>) { self.init(cacheBytes) }
 }
 
 extension Bool: DirectlyCoded {
     var cacheBytes: [UInt8] { [self ? 1 : 0] }
 
-    init?(cacheBytes: ArraySlice<UInt8>) {
+    init(cacheBytes: ArraySlice<UInt8>) throws {
         switch Array(cacheBytes) {
         case [0]: self = false
         case [1]: self = true
-        default: return nil
+        default: throw MalformedPayload()
         }
     }
 }
@@ -58,8 +71,8 @@ extension Bool: DirectlyCoded {
 extension DirectlyCoded where Self: FixedWidthInteger {
     var cacheBytes: [UInt8] { withUnsafeBytes(of: littleEndian) { Array($0) } }
 
-    init?(cacheBytes: ArraySlice<UInt8>) {
-        guard cacheBytes.count == MemoryLayout<Self>.size else { return nil }
+    init(cacheBytes: ArraySlice<UInt8>) throws {
+        guard cacheBytes.count == MemoryLayout<Self>.size else { throw MalformedPayload() }
         self.init(littleEndian: cacheBytes.withUnsafeBytes { $0.loadUnaligned(as: Self.self) })
     }
 }
@@ -78,17 +91,15 @@ extension UInt64: DirectlyCoded {}
 extension Double: DirectlyCoded {
     var cacheBytes: [UInt8] { bitPattern.cacheBytes }
 
-    init?(cacheBytes: ArraySlice<UInt8>) {
-        guard let pattern = UInt64(cacheBytes: cacheBytes) else { return nil }
-        self.init(bitPattern: pattern)
+    init(cacheBytes: ArraySlice<UInt8>) throws {
+        self.init(bitPattern: try UInt64(cacheBytes: cacheBytes))
     }
 }
 
 extension Float: DirectlyCoded {
     var cacheBytes: [UInt8] { bitPattern.cacheBytes }
 
-    init?(cacheBytes: ArraySlice<UInt8>) {
-        guard let pattern = UInt32(cacheBytes: cacheBytes) else { return nil }
-        self.init(bitPattern: pattern)
+    init(cacheBytes: ArraySlice<UInt8>) throws {
+        self.init(bitPattern: try UInt32(cacheBytes: cacheBytes))
     }
 }

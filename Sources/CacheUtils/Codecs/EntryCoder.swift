@@ -1,17 +1,20 @@
 import MintCache
 
 /// What the protocol is told about the values of one cached function or key.
-struct EntryCoder<Value: Sendable>: PayloadCoder {
+final class EntryCoder<Value: Sendable>: PayloadCoder {
     private let codec: any CacheCodec<Value>
     private let tag: UInt32
     private let ttl: Duration
     private let nilFor: Duration?
+    /// `nil` where decoding costs no more than looking it up would.
+    private let decoded: DecodedValues<Value>?
 
     init(codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?) {
         self.codec = codec
         self.ttl = ttl
         self.nilFor = nilFor
         tag = Array(codec.format.utf8).withUnsafeBytes { XXHash32.hash($0, seed: 0) }
+        decoded = codec is any QuickCodec ? nil : DecodedValues()
     }
 
     func lifetime(of value: Value) -> Duration? {
@@ -28,8 +31,14 @@ struct EntryCoder<Value: Sendable>: PayloadCoder {
         }
     }
 
-    func decode(_ payload: Payload) throws -> Value {
+    func decode(_ payload: Payload, of identity: UInt64) throws -> Value {
         guard payload.tag == tag else { throw MalformedPayload() }
-        return try codec.decode(payload.bytes)
+        guard let decoded, payload.bytes.count <= DecodedValues<Value>.largestPayload else {
+            return try codec.decode(payload.bytes)
+        }
+        if let value = decoded.value(of: identity) { return value }
+        let value = try codec.decode(payload.bytes)
+        decoded.keep(value, of: identity)
+        return value
     }
 }

@@ -70,6 +70,10 @@ struct KeyBatch: ~Copyable {
 
     private func matches(_ index: Int, _ key: StoreKey) -> Bool {
         let span = spans[index]
-        return span.count == key.bytes.count && arena[span.offset..<span.offset + span.count].elementsEqual(key.bytes)
+        return arena.withUnsafeBytes { arena in
+            key.bytes.withUnsafeBytes {
+                UnsafeRawBufferPointer(rebasing: arena[span.offset..<span.offset + span.count]).isSame(as: $0)
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 /// The way of one call through the key protocol, up to where it has a value or the right to load one.
 ///
 /// No I/O: it is told what was read and returns what to do next. The five rules of a read are in
-/// ``decide(_:stamps:at:decode:)``.
+/// ``decide(_:stamps:at:)``.
 struct ReadMachine {
     /// What the call is after.
     enum Goal {
@@ -11,15 +11,15 @@ struct ReadMachine {
         case refresh
     }
 
-    enum Action<Value> {
+    enum Action {
         /// Write stamps for the groups that have none, then read again.
         case plant([Planting])
         /// The value is fresh: done.
-        case serve(Value)
+        case serve(CachedRecord)
         /// The value is stale and someone refreshes it: done.
-        case serveStale(Value)
+        case serveStale(CachedRecord)
         /// The value is stale and nobody refreshes it: claim it. Lost: someone else does, so serve it stale.
-        case claim(Acquisition, serving: Value)
+        case claim(Acquisition, serving: CachedRecord)
         /// Take the lease. Lost: read again.
         case acquire(Acquisition)
         /// Someone else holds the lease, under the stamps that were read. Share the load if it is one of this process;
@@ -27,6 +27,24 @@ struct ReadMachine {
         case wait(LoadToken, pause: Duration)
         /// The longest wait is over: load, and do not store.
         case loadWithoutLease
+
+        /// What it would serve. If that cannot be decoded, it is garbage: see ``Read/withGarbage``.
+        var record: CachedRecord? {
+            switch self {
+            case .serve(let record), .serveStale(let record), .claim(_, serving: let record): record
+            case .plant, .acquire, .wait, .loadWithoutLease: nil
+            }
+        }
+    }
+
+    /// What was read.
+    struct Read {
+        /// Under the value key.
+        var item: ValueItem?
+        var groups: Groups
+
+        /// The same with an item that is nothing to us.
+        var withGarbage: Read { Read(item: item.map { ValueItem(cas: $0.cas) }, groups: groups) }
     }
 
     /// What was read under the value key.
@@ -36,34 +54,19 @@ struct ReadMachine {
         var envelope: Envelope?
     }
 
-    /// What was read under a group's generation key.
-    enum GroupItem {
-        case stamp(GroupStamp)
-        case missing
-        case garbage(StoreItem.CAS)
-
-        var stamp: GroupStamp? {
-            if case .stamp(let stamp) = self { stamp } else { nil }
-        }
+    /// What was read under the generation keys.
+    enum Groups {
+        case stamps([GroupStamp])
+        /// Some have no stamp.
+        case incomplete([Planting])
     }
 
     /// A generation key to be given its first stamp.
     struct Planting: Equatable {
         var group: Int
-        var stamp: GroupStamp
+        var stamp = GroupStamp.random()
         /// The undecodable item that stands there; `nil` when nothing does.
         var over: StoreItem.CAS?
-
-        /// The planting that a group needs; `nil` when it has a stamp.
-        fileprivate init?(group: Int, item: GroupItem) {
-            switch item {
-            case .stamp: return nil
-            case .missing: over = nil
-            case .garbage(let cas): over = cas
-            }
-            self.group = group
-            self.stamp = .random()
-        }
     }
 
     private static let firstPause = Duration.milliseconds(2)
@@ -81,15 +84,12 @@ struct ReadMachine {
     }
 
     /// Decides what to do with what was read.
-    ///
-    /// - Parameter decode: the value in a payload; `nil` when it is none, and then the item is taken for garbage.
-    mutating func fetched<Value>(
-        _ item: ValueItem?, groups: [GroupItem], at now: WallTime, decode: (Payload) -> Value?
-    ) -> Action<Value> {
-        let plantings = groups.enumerated().compactMap { Planting(group: $0, item: $1) }
-        let action: Action<Value> =
-            plantings.isEmpty
-            ? decide(item, stamps: groups.compactMap(\.stamp), at: now, decode: decode) : .plant(plantings)
+    mutating func fetched(_ read: Read, at now: WallTime) -> Action {
+        let action: Action =
+            switch read.groups {
+            case .stamps(let stamps): decide(read.item, stamps: stamps, at: now)
+            case .incomplete(let plantings): .plant(plantings)
+            }
         switch action {
         case .serve, .serveStale, .claim: return action
         case .plant, .acquire, .wait, .loadWithoutLease:
@@ -98,16 +98,14 @@ struct ReadMachine {
     }
 
     /// The five rules of a read, once every group has a stamp.
-    private mutating func decide<Value>(
-        _ item: ValueItem?, stamps: [GroupStamp], at now: WallTime, decode: (Payload) -> Value?
-    ) -> Action<Value> {
+    private mutating func decide(_ item: ValueItem?, stamps: [GroupStamp], at now: WallTime) -> Action {
         switch item?.envelope {
         case .value(let record) where record.isServable(under: stamps, at: now, staleFor: policy.staleFor):
-            guard let item, let value = decode(record.payload) else { break }
+            guard let item else { break }
             if goal == .refresh { return .acquire(claim(on: record, item.cas, at: now)) }
-            if now < record.freshUntil { return .serve(value) }
-            if let claim = record.claim, claim.until > now { return .serveStale(value) }
-            return .claim(claim(on: record, item.cas, at: now), serving: value)
+            if now < record.freshUntil { return .serve(record) }
+            if let claim = record.claim, claim.until > now { return .serveStale(record) }
+            return .claim(claim(on: record, item.cas, at: now), serving: record)
         case .value(let record) where record.stamps == stamps:
             if let claim = record.claim, claim.until > now, goal == .value { return wait(for: claim, at: now) }
         case .pending(let lease, stamps) where lease.until > now && goal == .value:
@@ -131,7 +129,7 @@ struct ReadMachine {
             expiry: max(policy.leaseExpiry, record.freshUntil + policy.staleFor - now))
     }
 
-    private mutating func wait<Value>(for lease: Lease, at now: WallTime) -> Action<Value> {
+    private mutating func wait(for lease: Lease, at now: WallTime) -> Action {
         defer { pause = min(pause * 2, Self.longestPause) }
         let remaining = max(.milliseconds(1), lease.until - now)
         return .wait(lease.token, pause: min(pause, remaining))
@@ -139,7 +137,7 @@ struct ReadMachine {
 
     /// Whether this call has gone round for as long as a lease runs, which is the longest that it may wait. When the
     /// lease that it waited for is over by then, it has one try to take it.
-    private mutating func isOverdue<Value>(for action: Action<Value>, at now: WallTime) -> Bool {
+    private mutating func isOverdue(for action: Action, at now: WallTime) -> Bool {
         guard let startedAt else {
             startedAt = now
             return false

@@ -4,7 +4,7 @@ STORE ?= memory
 SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench format check-format clean
+.PHONY: help setup build demo test bench bench-peers format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -22,11 +22,19 @@ demo: setup ## show the main job, in memory; STORE=memcached shows it on a real 
 test: setup ## run all tests; they start and stop their own memcached processes
 	swift test
 
-BENCH = Benchmarks/.build/release/cache-bench --json .build/bench/latest.json $(if $(QUICK),--seconds 0.5 --rounds 5)
+# A quick run finds out that everything works, and is too short to judge anything by.
+QUICKLY = --seconds 0.2 --rounds 5 --expiries 5 --group 10000
+BENCH = scripts/with-memcached Benchmarks/.build/release/cache-bench run $(BENCH_OPTIONS) $(if $(QUICK),$(QUICKLY))
 
-bench: setup ## measure beside the C library; QUICK=1 for a minute and a half
+bench: setup ## measure beside the C library (15 minutes); QUICK=1 for two minutes
 	swift build --package-path Benchmarks --configuration release
-	@scripts/with-memcached $(BENCH) --server
+	@$(BENCH)
+
+bench-peers: BENCH_OPTIONS += --peers .build/bench/python/bin/python
+bench-peers: setup ## the same, with clients from the world of Python beside it
+	@Benchmarks/peers/setup .build/bench/python
+	swift build --package-path Benchmarks --configuration release
+	@$(BENCH)
 
 format: ## format the sources
 	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)

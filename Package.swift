@@ -49,6 +49,7 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        .target(name: "CallCounter", path: "Tests/CallCounter"),
         .target(name: "MemcachedProcess", path: "Tests/MemcachedProcess", swiftSettings: settings),
         .target(name: "TestSupport", dependencies: ["MintCache"], path: "Tests/Support", swiftSettings: settings),
         .testTarget(name: "MintCacheTests", dependencies: ["MintCache", "TestSupport"], swiftSettings: settings),
@@ -56,6 +57,11 @@ let package = Package(
             name: "MemcachedTests", dependencies: ["CLibMemcached", "Memcached", "TestSupport"], swiftSettings: settings
         ),
         .testTarget(name: "CacheUtilsTests", dependencies: ["CacheUtils", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "CostTests",
+            dependencies: ["CacheUtils", "CallCounter", "Memcached", "MemcachedProcess", "TestSupport"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["CacheUtils", "Memcached", "MemcachedProcess", "TestSupport"],

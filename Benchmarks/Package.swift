@@ -11,9 +11,12 @@ let package = Package(
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
     ],
     targets: [
+        // The same files as the tests': a link.
+        .target(name: "CallCounter"),
         .executableTarget(
             name: "cache-bench",
             dependencies: [
+                "CallCounter",
                 .product(name: "CacheUtils", package: "swift-cache-utils"),
                 .product(name: "Memcached", package: "swift-cache-utils"),
                 .product(name: "CLibMemcached", package: "swift-cache-utils"),

@@ -85,6 +85,15 @@ public final class MemcachedStore: CacheStore {
         pools = try ServerPool.makePools(servers, configuration)
     }
 
+    /// Makes a store without a server, whose workers answer every get with the same value. It measures what the store
+    /// costs by itself.
+    @_spi(Benchmarks)
+    public init(answering value: [UInt8], configuration: Configuration = Configuration()) throws {
+        try configuration.validate()
+        ring = try Ring([MemcachedServer("127.0.0.1")])
+        pools = [try ServerPool(configuration) { NullConnection(value: value) }]
+    }
+
     deinit {
         guard !isShutDown.load(ordering: .relaxed) else { return }
         for pool in pools { pool.abandon() }

@@ -27,8 +27,7 @@ extension ReadThroughCache {
         flights.started(flight)
         flight.start.resolve(.success(.won))
         // However long the load takes, nobody waits for it longer than its lease runs.
-        let leaseEnd = Task {
-            try await clock.sleep(for: entry.policy.leaseFor)
+        let leaseEnd = deadlines.schedule(after: entry.policy.leaseFor) { [flights] in
             flights.leave(flight)
             flight.abandonSharers()
         }
@@ -38,7 +37,7 @@ extension ReadThroughCache {
         case .success(let value): await end(flight, outcome(of: value, entry, coder, took: clock.now - began))
         case .failure: await end(flight, .failure)
         }
-        leaseEnd.cancel()
+        deadlines.cancel(leaseEnd)
         flights.leave(flight)
         flight.land(result)
     }

@@ -11,6 +11,7 @@ public final class ReadThroughCache: Sendable {
     let clock: any CacheClock
     private let observer: (any CacheObserver)?
     let flights = FlightTable()
+    let deadlines: Deadlines
     private let unleased: UnleasedLoads
 
     /// Makes a cache on a store.
@@ -18,7 +19,8 @@ public final class ReadThroughCache: Sendable {
         self.store = store
         self.clock = clock
         self.observer = observer
-        unleased = UnleasedLoads(clock: clock)
+        deadlines = Deadlines(clock: clock)
+        unleased = UnleasedLoads(deadlines: deadlines)
     }
 
     // MARK: Reading

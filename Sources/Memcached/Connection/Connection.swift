@@ -11,8 +11,8 @@ import Musl
 
 /// One connection to one server: a `memcached_st` and the one result that it fetches into.
 ///
-/// It belongs to one worker thread and is not `Sendable`. Its calls block.
-final class Connection {
+/// It is not `Sendable`.
+final class Connection: ServerConnection {
     private let server: MemcachedServer
     private let handle: UnsafeMutablePointer<memcached_st>
     /// Our own storage. A result that the library allocates is freed by it at the end of each fetch, while it is still

@@ -3,13 +3,13 @@ import MintCache
 /// A thread's loop: takes work from the queue of its server, does it on its connection, answers the tasks.
 struct Worker: ~Copyable {
     private let queue: CallQueue
-    private let connection: Connection
+    private let connection: any ServerConnection
     private let maximumBatch: Int
     private var keys = KeyBatch()
     /// The batch index of each key of each call, one call after the other.
     private var indices: [Int] = []
 
-    init(queue: CallQueue, connection: Connection, maximumBatch: Int) {
+    init(queue: CallQueue, connection: any ServerConnection, maximumBatch: Int) {
         self.queue = queue
         self.connection = connection
         self.maximumBatch = maximumBatch

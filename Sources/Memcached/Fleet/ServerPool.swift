@@ -6,15 +6,24 @@ struct ServerPool: Sendable {
     private let threads: [WorkerThread]
 
     init(_ server: MemcachedServer, _ configuration: MemcachedStore.Configuration) throws {
-        let queue = CallQueue(maximumBatch: configuration.maximumBatch)
         let breaks = ConnectionBreaks()
+        try self.init(configuration) {
+            try Connection(
+                server, operationTimeout: configuration.operationTimeout,
+                connectTimeout: configuration.connectTimeout, breaks: breaks)
+        }
+    }
+
+    /// Makes a pool of connections of any kind.
+    init(
+        _ configuration: MemcachedStore.Configuration, _ makeConnection: () throws -> any ServerConnection
+    ) throws {
+        let queue = CallQueue(maximumBatch: configuration.maximumBatch)
         var threads: [WorkerThread] = []
         do {
             for _ in 0..<configuration.connectionsPerServer {
                 // Made here, so that its errors are this initialiser's; handed over, so that one thread has it.
-                nonisolated(unsafe) let connection = try Connection(
-                    server, operationTimeout: configuration.operationTimeout,
-                    connectTimeout: configuration.connectTimeout, breaks: breaks)
+                nonisolated(unsafe) let connection = try makeConnection()
                 threads.append(
                     try WorkerThread {
                         var worker = Worker(

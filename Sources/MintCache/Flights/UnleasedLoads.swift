@@ -29,10 +29,10 @@ final class UnleasedLoads: Sendable {
         let outcome = Promise<Value>()
     }
 
-    private let clock: any CacheClock
+    private let deadlines: Deadlines
     private let lanes = Mutex<[LaneID: Lane]>([:])
 
-    init(clock: any CacheClock) { self.clock = clock }
+    init(deadlines: Deadlines) { self.deadlines = deadlines }
 
     /// The value of a load that begins after this call did.
     ///
@@ -59,12 +59,9 @@ final class UnleasedLoads: Sendable {
     private func run<Value>(
         _ load: Load<Value>, in id: LaneID, longestHold: Duration, _ run: ReadThroughCache.Loader<Value>
     ) async {
-        let timer = Task {
-            try await clock.sleep(for: longestHold)
-            load.go.resolve(.success(()))
-        }
+        let longestHold = deadlines.schedule(after: longestHold) { load.go.resolve(.success(())) }
         try? await load.go.value()
-        timer.cancel()
+        deadlines.cancel(longestHold)
         lanes.withLock { lanes in
             lanes[id]?.running += 1
             lanes[id]?.next = nil

@@ -14,10 +14,14 @@ struct Sample: Sendable {
     var seconds = 0.0
     /// Processor time of this process, all its threads together.
     var processorSeconds = 0.0
+    /// Round trips to the store, where they are counted.
+    var roundTrips: Int?
     /// Nanoseconds of every sixteenth operation of each caller, so that measuring costs little of what is measured.
     var latencies = Histogram<UInt32>(highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: .two)
 
     var operationsPerSecond: Double { seconds > 0 ? Double(operations) / seconds : 0 }
+
+    var roundTripsEach: Double { roundTrips.map { Double($0) / Double(operations) } ?? .nan }
 
     var processorMicroseconds: Double { operations > 0 ? processorSeconds * 1e6 / Double(operations) : 0 }
 

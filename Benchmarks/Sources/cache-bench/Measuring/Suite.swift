@@ -38,7 +38,7 @@ struct Measurements: Sendable {
 
     /// The ratio of something of two scenarios, taken in each round by itself.
     func ratio(
-        _ name: String, goal: Goal, _ numerator: @escaping (Round) -> Double,
+        _ name: String, _ goal: Goal, _ numerator: @escaping (Round) -> Double,
         to denominator: @escaping (Round) -> Double
     ) -> Ratio {
         let rounds = samples.values.map(\.count).min() ?? 0
@@ -53,12 +53,6 @@ struct Measurements: Sendable {
 /// The samples of one round.
 struct Round {
     var samples: [String: Sample]
-
-    func operationsPerSecond(_ name: String) -> Double { samples[name]?.operationsPerSecond ?? .nan }
-
-    func microseconds(_ name: String, percentile: Double) -> Double {
-        samples[name]?.microseconds(percentile: percentile) ?? .nan
-    }
 }
 
 /// What a ratio should be.
@@ -106,7 +100,7 @@ final class Progress: Sendable {
     /// - Parameter total: the seconds that everything will take.
     init(total: Double) { self.total = total }
 
-    func show(_ text: String, next seconds: Double) {
+    func show(_ text: String, next seconds: Double = 0) {
         guard isatty(2) == 1 else { return }
         let elapsed = (ContinuousClock.now - began) / .seconds(1)
         let left = max(seconds, total - elapsed)

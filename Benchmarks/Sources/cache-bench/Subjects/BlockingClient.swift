@@ -91,10 +91,3 @@ struct ServerAddress: Sendable {
         return handle
     }
 }
-
-/// Why a benchmark could not go on.
-struct BenchFailure: Error, CustomStringConvertible {
-    var description: String
-
-    init(_ description: String) { self.description = description }
-}

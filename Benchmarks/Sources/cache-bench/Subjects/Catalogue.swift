@@ -1,5 +1,5 @@
 import CacheUtils
-import Memcached
+@_spi(Benchmarks) import Memcached
 
 /// Seven fields, about as large in JSON as the strings that are cached beside it.
 struct Row: Codable, Sendable {
@@ -20,25 +20,33 @@ struct Catalogue: Sendable {
 
     private let address: ServerAddress
     private let store: MemcachedStore
+    private let socketStore: MemcachedStore
+    private let floor: MemcachedStore
     private let connections: Int
 
-    init(server: String, connections: Int) throws {
+    init(server: String, socket: String, connections: Int) throws {
         address = ServerAddress(text: server)
         self.connections = connections
-        store = try MemcachedStore(servers: [server], configuration: .init(connectionsPerServer: connections))
+        let configuration = MemcachedStore.Configuration(connectionsPerServer: connections)
+        store = try MemcachedStore(servers: [server], configuration: configuration)
+        socketStore = try MemcachedStore(servers: [socket], configuration: configuration)
+        floor = try MemcachedStore(
+            answering: [UInt8](repeating: 0x78, count: Self.valueSizes[0]), configuration: configuration)
     }
 
-    func close() async { await store.shutdown() }
+    func close() async {
+        for store in [store, socketStore, floor] { await store.shutdown() }
+    }
 
     /// Stores what is read, and returns the scenarios that read it.
     func prepare() async throws -> [Scenario] {
         let names = (0..<Self.keyCount).map { "bench:value:\(1_000_000 + $0)" }
         let keys = try names.map { try StoreKey($0) }
-        try await fill(keys, size: Self.valueSizes[0])
+        for store in [store, socketStore] { try await fill(store, keys, size: Self.valueSizes[0]) }
         return clients(names) + gets(keys) + (try await sizes()) + (try await cachedFunctions())
     }
 
-    private func fill(_ keys: [StoreKey], size: Int) async throws {
+    private func fill(_ store: MemcachedStore, _ keys: [StoreKey], size: Int) async throws {
         let value = [UInt8](repeating: 0x78, count: size)
         for key in keys { try await store.set(key, to: value, expiry: nil) }
     }
@@ -54,7 +62,9 @@ struct Catalogue: Sendable {
     }
 
     private func gets(_ keys: [StoreKey]) -> [Scenario] {
-        [1, 8, 64, 256, 1024].map { tasks in scenario(reader("store", keys, tasks: tasks)) }
+        [1, 8, 64, 256, 1024].map { tasks in scenario(reader("store", of: store, keys, tasks: tasks)) }
+            + [1, 256].map { tasks in scenario(reader("store-unix", of: socketStore, keys, tasks: tasks)) }
+            + [64, 256, 1024].map { tasks in scenario(reader("async-floor", of: floor, keys, tasks: tasks)) }
     }
 
     private func sizes() async throws -> [Scenario] {
@@ -62,8 +72,8 @@ struct Catalogue: Sendable {
         for size in Self.valueSizes.dropFirst() {
             // As many as make 50 MB, so that few gets of one batch ask for the same key.
             let keys = try (0..<min(Self.keyCount, 50_000_000 / size)).map { try StoreKey("bench:\(size):\($0)") }
-            try await fill(keys, size: size)
-            scenarios.append(scenario(reader("store-\(size / 1000)KB", keys, tasks: 256)))
+            try await fill(store, keys, size: size)
+            scenarios.append(scenario(reader("store-\(size / 1000)KB", of: store, keys, tasks: 256)))
         }
         return scenarios
     }
@@ -76,12 +86,16 @@ struct Catalogue: Sendable {
             cache.cached("string\(groups.count)", ttl: .seconds(86_400), groups: groups) { (_: Int) in text }
         }
         let row = cache.cached("row", ttl: .seconds(86_400)) { (_: Int) in Row() }
-        return [
-            try await hits("cached", strings(in: cache, []), tasks: 256),
+        var scenarios: [Scenario] = []
+        for tasks in [8, 64, 256, 1024] {
+            scenarios.append(try await hits("cached", strings(in: cache, []), tasks: tasks))
+        }
+        return scenarios + [
             try await hits("cached-1-group", strings(in: cache, ["a"]), tasks: 256),
             try await hits("cached-3-groups", strings(in: cache, ["a", "b", "c"]), tasks: 256),
             try await hits("cached-struct", row, tasks: 256),
             try await hits("in-memory", strings(in: memory, []), tasks: 1),
+            scenario(FillSubject(callers: 64, store: store, text: text)),
         ]
     }
 
@@ -96,8 +110,8 @@ struct Catalogue: Sendable {
             })
     }
 
-    private func reader(_ name: String, _ keys: [StoreKey], tasks: Int) -> TaskSubject {
-        TaskSubject(name: name, callers: tasks) { [store] caller, number in
+    private func reader(_ name: String, of store: MemcachedStore, _ keys: [StoreKey], tasks: Int) -> TaskSubject {
+        TaskSubject(name: name, callers: tasks) { caller, number in
             guard try await store.get(keys[(caller &* 997 &+ number) % keys.count]) != nil else {
                 throw BenchFailure("a value was gone: is the server too small, or shared?")
             }

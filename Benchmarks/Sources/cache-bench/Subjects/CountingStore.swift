@@ -1,0 +1,44 @@
+import MintCache
+import Synchronization
+
+/// A store that counts its operations, each of which is a round trip.
+final class CountingStore: CacheStore {
+    private let base: any CacheStore
+    private let count = Atomic(0)
+
+    init(_ base: any CacheStore) { self.base = base }
+
+    var roundTrips: Int { count.load(ordering: .relaxed) }
+
+    func get(_ key: StoreKey) async throws -> StoreItem? {
+        count.add(1, ordering: .relaxed)
+        return try await base.get(key)
+    }
+
+    func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        count.add(1, ordering: .relaxed)
+        return try await base.get(keys)
+    }
+
+    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        count.add(1, ordering: .relaxed)
+        try await base.set(key, to: value, expiry: expiry)
+    }
+
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+        count.add(1, ordering: .relaxed)
+        return try await base.add(key, value, expiry: expiry)
+    }
+
+    func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool {
+        count.add(1, ordering: .relaxed)
+        return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+    }
+
+    func delete(_ key: StoreKey) async throws -> Bool {
+        count.add(1, ordering: .relaxed)
+        return try await base.delete(key)
+    }
+}

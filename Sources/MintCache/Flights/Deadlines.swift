@@ -1,0 +1,95 @@
+import Synchronization
+
+/// Things to do when a time is over, unless they are called off before.
+///
+/// One task sleeps for all that wait for the same duration. A `Task.sleep` for each would leave its timer behind for
+/// the whole duration although it is cancelled after a moment: at ten thousand loads a second and a lease of thirty
+/// seconds that is three hundred thousand of them.
+final class Deadlines: Sendable {
+    /// What calls an action off.
+    struct Ticket: Hashable, Sendable {
+        fileprivate let number: UInt64
+    }
+
+    /// The deadlines of one duration, in the order in which they come.
+    private struct Lane {
+        var waiting: [(ticket: Ticket, deadline: WallTime)] = []
+        /// How many at the front of `waiting` are done with.
+        var done = 0
+
+        var first: (ticket: Ticket, deadline: WallTime)? { done < waiting.count ? waiting[done] : nil }
+
+        mutating func removeFirst() {
+            done += 1
+            guard done > 64, done > waiting.count / 2 else { return }
+            waiting.removeFirst(done)
+            done = 0
+        }
+    }
+
+    private struct State {
+        var actions: [Ticket: @Sendable () -> Void] = [:]
+        /// A lane is there as long as its task is.
+        var lanes: [Duration: Lane] = [:]
+        var tickets: UInt64 = 0
+    }
+
+    private enum Step {
+        case act(@Sendable () -> Void)
+        case sleep(Duration)
+        case end
+    }
+
+    private let clock: any CacheClock
+    private let state = Mutex(State())
+
+    init(clock: any CacheClock) { self.clock = clock }
+
+    /// Does something when a duration is over.
+    func schedule(after duration: Duration, _ action: @escaping @Sendable () -> Void) -> Ticket {
+        let deadline = clock.now + duration
+        let (ticket, isNewLane) = state.withLock { state in
+            state.tickets += 1
+            let ticket = Ticket(number: state.tickets)
+            state.actions[ticket] = action
+            let isNewLane = state.lanes[duration] == nil
+            state.lanes[duration, default: Lane()].waiting.append((ticket, deadline))
+            return (ticket, isNewLane)
+        }
+        // Detached: it is nobody's in particular.
+        if isNewLane { Task.detached { await self.run(duration) } }
+        return ticket
+    }
+
+    /// Calls an action off, and lets go of it.
+    func cancel(_ ticket: Ticket) {
+        _ = state.withLock { $0.actions.removeValue(forKey: ticket) }
+    }
+
+    private func run(_ duration: Duration) async {
+        while true {
+            switch next(duration) {
+            case .act(let action): action()
+            case .sleep(let remaining): try? await clock.sleep(for: remaining)
+            case .end: return
+            }
+        }
+    }
+
+    private func next(_ duration: Duration) -> Step {
+        let now = clock.now
+        return state.withLock { state in
+            while let first = state.lanes[duration]?.first {
+                if let action = state.actions[first.ticket] {
+                    guard first.deadline <= now else { return .sleep(first.deadline - now) }
+                    state.actions[first.ticket] = nil
+                    state.lanes[duration]?.removeFirst()
+                    return .act(action)
+                }
+                state.lanes[duration]?.removeFirst()
+            }
+            state.lanes[duration] = nil
+            return .end
+        }
+    }
+}

@@ -1,0 +1,25 @@
+#ifndef CALL_COUNTER_H
+#define CALL_COUNTER_H
+
+#include <stdbool.h>
+
+/// What is counted, in all threads of the process, between `call_counter_start` and `call_counter_stop`.
+typedef struct {
+    /// Allocations: `malloc`, `calloc` and `realloc`.
+    long allocations;
+    /// `send` and `sendmsg`.
+    long sends;
+    /// `recv`.
+    long receives;
+} call_counts;
+
+/// Whether the calls can be counted here: with glibc, and without a sanitizer, which has a `malloc` of its own.
+bool call_counter_works(void);
+
+void call_counter_start(void);
+call_counts call_counter_stop(void);
+
+/// Bytes that are allocated at this moment; 0 where the calls cannot be counted.
+long call_counter_heap_in_use(void);
+
+#endif

@@ -43,7 +43,9 @@ struct CallCountTests {
         }
     }
 
-    @Test("10,000 gets that wait for a server all get their answers, and each takes less than 4 KB meanwhile, its task included")
+    @Test(
+        "10,000 gets that wait for a server all get their answers, and each takes less than 4 KB meanwhile, its task included"
+    )
     func waitingTasks() async {
         await #expect(processExitsWith: .success) {
             let number = 10_000

@@ -117,7 +117,8 @@ struct Costs: Encodable, Sendable {
             }
         }
         await store.shutdown()
-        return GroupInvalidation(small: median(times["small"] ?? []), largeSize: size, large: median(times["large"] ?? []))
+        return GroupInvalidation(
+            small: median(times["small"] ?? []), largeSize: size, large: median(times["large"] ?? []))
     }
 }
 

@@ -59,7 +59,8 @@ struct Plot {
             parts.append(path(positions, line.isArea, colour, base: py(y.ticks.first ?? 0)))
             if positions.count < 20 {
                 for point in positions {
-                    parts.append("<circle cx=\"\(short(point.x))\" cy=\"\(short(point.y))\" r=\"3\" fill=\"\(colour)\"/>")
+                    parts.append(
+                        "<circle cx=\"\(short(point.x))\" cy=\"\(short(point.y))\" r=\"3\" fill=\"\(colour)\"/>")
                 }
             }
             let legend = Self.top + 10 + Double(index) * 20
@@ -121,7 +122,8 @@ private struct Axis {
             let magnitude = pow(10, floor(log10(span / 4)))
             let step = [1, 2, 5, 10].map { $0 * magnitude }.first { span / $0 <= 6 } ?? magnitude * 10
             let first = floor(low / step) * step
-            ticks = Array(stride(from: first, through: first + step * ceil((highest - first) / step) + step / 2, by: step))
+            ticks = Array(
+                stride(from: first, through: first + step * ceil((highest - first) / step) + step / 2, by: step))
         case .logarithmic:
             let base = highest / lowest > 5000 ? 10.0 : 4.0
             let first = floor(log(lowest) / log(base) + 1e-9)

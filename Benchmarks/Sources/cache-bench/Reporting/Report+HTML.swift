@@ -35,7 +35,9 @@ extension Report {
                 Plot(
                     title: "Stampede, \(stampede.name): loads that run", xLabel: "ms since the first call",
                     yLabel: "loads",
-                    lines: [.init(name: "loads", points: moments.map { (Double($0.at), Double($0.loads)) }, isArea: true)]),
+                    lines: [
+                        .init(name: "loads", points: moments.map { (Double($0.at), Double($0.loads)) }, isArea: true)
+                    ]),
                 Plot(
                     title: "Stampede, \(stampede.name): the longest call of each 10 ms",
                     xLabel: "ms since the first call", yLabel: "µs", yScale: .logarithmic,
@@ -71,7 +73,9 @@ extension Report {
     /// The few things that ``markdown`` uses: paragraphs, tables, lists.
     private static func htmlBody(ofMarkdown markdown: String) -> String {
         markdown.components(separatedBy: "\n\n").map { block in
-            let lines = block.split(separator: "\n").map { $0.replacing("&", with: "&amp;").replacing("<", with: "&lt;") }
+            let lines = block.split(separator: "\n").map {
+                $0.replacing("&", with: "&amp;").replacing("<", with: "&lt;")
+            }
             if lines.first?.hasPrefix("|") == true {
                 let rows = lines.filter { !$0.hasPrefix("| ---") }.enumerated().map { index, line in
                     let tag = index == 0 ? "th" : "td"

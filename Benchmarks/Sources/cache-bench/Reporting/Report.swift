@@ -52,7 +52,8 @@ struct Report: Encodable {
         scenarios += stampedes.map { stampede in
             let seconds = Double(stampede.timeline.last?.at ?? 0) / 1000
             return Entry(
-                name: "stampede-\(stampede.name)", subject: "stampede", tasks: StampedePlan.clients * StampedePlan.tasks,
+                name: "stampede-\(stampede.name)", subject: "stampede",
+                tasks: StampedePlan.clients * StampedePlan.tasks,
                 ops_per_second: seconds > 0 ? Double(stampede.calls) / seconds : 0, p50_us: stampede.p50,
                 p99_us: stampede.p99, loads: stampede.loads)
         }
@@ -132,7 +133,8 @@ struct Report: Encodable {
     }
 
     private func number(_ value: Double) -> String {
-        value.formatted(.number.precision(.fractionLength(2)).grouping(.never).locale(Locale(identifier: "en_US_POSIX")))
+        value.formatted(
+            .number.precision(.fractionLength(2)).grouping(.never).locale(Locale(identifier: "en_US_POSIX")))
     }
 }
 

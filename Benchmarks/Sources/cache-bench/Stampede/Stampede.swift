@@ -81,24 +81,25 @@ struct StampedeResult: Encodable, Sendable {
         let first = buckets.keys.min() ?? 0
         // Whoever finds nothing at all has to wait for the first value: that is no expiry, but the cold start.
         let coldEnd = (allLoads.first?[1] ?? 0) / bucketSize
-        let running = { (bucket: Int64) in
+        let running = { (bucket: Int) in
             allLoads.count { $0[0] / bucketSize <= bucket && bucket <= $0[1] / bucketSize }
         }
         var (all, refreshing, steady) = (Self.histogram(), Self.histogram(), Self.histogram())
         timeline = buckets.sorted { $0.key < $1.key }.map { bucket, records in
             let loads = running(bucket)
-            var worst: UInt64 = 0
-            for (latency, count) in records.flatMap(\.value) {
-                worst = Swift.max(worst, latency)
-                all.record(latency, count: UInt32(count))
+            var worst = 0
+            for (latency, times) in records.flatMap(\.value) {
+                let (latency, count) = (UInt64(latency), UInt32(times))
+                worst = Swift.max(worst, Int(latency))
+                all.record(latency, count: count)
                 guard bucket > coldEnd else { continue }
                 if loads > 0 {
-                    refreshing.record(latency, count: UInt32(count))
+                    refreshing.record(latency, count: count)
                 } else {
-                    steady.record(latency, count: UInt32(count))
+                    steady.record(latency, count: count)
                 }
             }
-            return Moment(at: Int((bucket - first) * bucketSize / 1000), loads: loads, worst: Double(worst))
+            return Moment(at: (bucket - first) * bucketSize / 1000, loads: loads, worst: Double(worst))
         }
         calls = Int(all.totalCount)
         loads = allLoads.count
@@ -116,9 +117,9 @@ struct StampedeResult: Encodable, Sendable {
     }
 
     /// Loads that begin before the first one of them has ended, or just after, are of one expiry.
-    private static func expiries(_ loads: [[Int64]]) -> Int {
+    private static func expiries(_ loads: [[Int]]) -> Int {
         var count = 0
-        var end = Int64.min
+        var end = Int.min
         for load in loads where load[0] > end {
             count += 1
             end = load[1] + 20_000

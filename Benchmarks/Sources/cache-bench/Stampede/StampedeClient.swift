@@ -12,15 +12,15 @@ struct StampedeClient: AsyncParsableCommand {
     @Option var server: String
     @Option var mode: StampedeMode
     @Option var key: String
-    @Option var begin: Int64
-    @Option var end: Int64
+    @Option var begin: Int
+    @Option var end: Int
     @Option var fresh: Int
     @Option var load: Int
 
     func run() async throws {
         let store = try MemcachedStore(servers: [server])
         let statistics = CacheStatistics()
-        let loads = Mutex<[[Int64]]>([])
+        let loads = Mutex<[[Int]]>([])
         let loadMilliseconds = load
         let loader: @Sendable @concurrent () async throws -> String = {
             let began = now()
@@ -30,7 +30,7 @@ struct StampedeClient: AsyncParsableCommand {
         }
         let call = try makeCall(store, statistics, loader)
         try await Task.sleep(for: .microseconds(max(0, begin - now())))
-        var record = try await withThrowingTaskGroup(of: [Int64: [UInt64: Int]].self) { group in
+        var record = try await withThrowingTaskGroup(of: [Int: [Int: Int]].self) { group in
             for task in 0..<StampedePlan.tasks {
                 group.addTask { try await callUntilEnd(task, call) }
             }
@@ -49,15 +49,15 @@ struct StampedeClient: AsyncParsableCommand {
     /// A request every twenty milliseconds, as a server gets them, and not as many as the machine can bear.
     private func callUntilEnd(
         _ task: Int, _ call: @Sendable () async throws -> Void
-    ) async throws -> [Int64: [UInt64: Int]] {
-        var latencies: [Int64: [UInt64: Int]] = [:]
+    ) async throws -> [Int: [Int: Int]] {
+        var latencies: [Int: [Int: Int]] = [:]
         try await Task.sleep(for: .microseconds(task * 20_000 / StampedePlan.tasks))
         while true {
             let began = now()
             guard began < end else { return latencies }
             let start = Meter.now()
             try await call()
-            let microseconds = (Meter.now() - start) / 1000
+            let microseconds = Int((Meter.now() - start) / 1000)
             latencies[began / StampedeRecord.bucketMicroseconds, default: [:]][microseconds, default: 0] += 1
             try await Task.sleep(for: .milliseconds(20))
         }
@@ -76,17 +76,18 @@ struct StampedeClient: AsyncParsableCommand {
             let storeKey = try StoreKey("stampede:\(key)")
             return { [fresh] in
                 // The time until which it is fresh, in microseconds, stands for a value with its expiry.
-                if let item = try await store.get(storeKey), let until = Int64(String(decoding: item.value, as: UTF8.self)),
+                if let item = try await store.get(storeKey),
+                    let until = Int(String(decoding: item.value, as: UTF8.self)),
                     now() < until
                 {
                     return
                 }
                 _ = try await load()
-                try await store.set(storeKey, to: Array("\(now() + Int64(fresh) * 1000)".utf8), expiry: .seconds(60))
+                try await store.set(storeKey, to: Array("\(now() + fresh * 1000)".utf8), expiry: .seconds(60))
             }
         }
     }
 }
 
 /// Microseconds since 1970, which all processes of the machine agree on.
-private func now() -> Int64 { SystemClock().now.microseconds }
+private func now() -> Int { Int(SystemClock().now.microseconds) }

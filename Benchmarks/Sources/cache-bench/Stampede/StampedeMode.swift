@@ -24,10 +24,10 @@ struct StampedePlan: Sendable {
 /// What one client, a process of its own, did.
 struct StampedeRecord: Codable, Sendable {
     /// Start and end of each load, in microseconds since 1970.
-    var loads: [[Int64]] = []
+    var loads: [[Int]] = []
     var staleAnswers = 0
     /// For each ten milliseconds since 1970 in which calls began: their latencies in microseconds, and how often.
-    var latencies: [Int64: [UInt64: Int]] = [:]
+    var latencies: [Int: [Int: Int]] = [:]
 
-    static let bucketMicroseconds: Int64 = 10_000
+    static let bucketMicroseconds = 10_000
 }

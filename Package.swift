@@ -49,6 +49,12 @@ let package = Package(
             swiftSettings: settings
         ),
 
+        .executableTarget(
+            name: "torture",
+            dependencies: ["CacheUtils", "Memcached", "MemcachedProcess", "MintCache"],
+            path: "Verification/Torture",
+            swiftSettings: settings
+        ),
         .target(name: "CallCounter", path: "Tests/CallCounter"),
         .target(name: "MemcachedProcess", path: "Tests/MemcachedProcess", swiftSettings: settings),
         .target(name: "TestSupport", dependencies: ["MintCache"], path: "Tests/Support", swiftSettings: settings),
@@ -61,6 +67,9 @@ let package = Package(
             name: "CostTests",
             dependencies: ["CacheUtils", "CallCounter", "Memcached", "MemcachedProcess", "TestSupport"],
             swiftSettings: settings
+        ),
+        .testTarget(
+            name: "InterleavingTests", dependencies: ["CacheUtils", "MintCache"], swiftSettings: settings
         ),
         .testTarget(
             name: "IntegrationTests",

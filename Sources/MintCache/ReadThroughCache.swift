@@ -110,6 +110,8 @@ public final class ReadThroughCache: Sendable {
                 }
             case .plant(let plantings):
                 guard try await plant(plantings, of: entry) else { break going }
+            case .readAgain:
+                break
             case .loadWithoutLease:
                 break going
             }

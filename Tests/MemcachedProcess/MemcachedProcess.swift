@@ -2,11 +2,11 @@ import Foundation
 import Synchronization
 
 #if canImport(Darwin)
-import Darwin
+package import Darwin
 #elseif canImport(Glibc)
-import Glibc
+package import Glibc
 #elseif canImport(Musl)
-import Musl
+package import Musl
 #endif
 
 /// A memcached server that a test started. It ends with ``stop()``, and in any case with this process, even a killed
@@ -78,9 +78,11 @@ package final class MemcachedProcess: @unchecked Sendable {
         if address.hasPrefix("/") { unlink(address) }
     }
 
+    /// Starts a program.
+    ///
     /// Foundation's `Process` learns of a child's end through a descriptor that children started at the same time
     /// inherit, so it may never learn of it.
-    private static func spawn(_ program: String, _ arguments: [String]) throws -> pid_t {
+    package static func spawn(_ program: String, _ arguments: [String]) throws -> pid_t {
         var strings: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
         defer { for string in strings { free(string) } }
         var pid: pid_t = 0

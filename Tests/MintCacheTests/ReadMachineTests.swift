@@ -55,6 +55,7 @@ struct ReadMachineTests {
         case .acquire(let acquisition):
             if case .value = acquisition.envelope { return "take, keeping the value" }
             return acquisition.over == nil ? "add" : "take"
+        case .readAgain: return "read again"
         case .wait(let token, _): return "wait for \(token.rawValue)"
         case .loadWithoutLease: return "load without a lease"
         }
@@ -98,9 +99,24 @@ struct ReadMachineTests {
     func otherStamps() throws {
         let other = ReadMachine.Groups.stamps([GroupStamp(rawValue: 3)])
         #expect(try word(value(freshFor: .seconds(1)), groups: other) == "take")
-        #expect(try word(pending(for: .seconds(1)), groups: other) == "take")
+        #expect(try word(pending(for: .zero), groups: other) == "take")
         #expect(try word(value(freshFor: .seconds(1)), groups: .stamps([])) == "take")
         #expect(try word(value(freshFor: .seconds(1)), groups: .stamps([stamp, stamp])) == "take")
+    }
+
+    @Test("a lease that runs under other stamps: read again, for either may be the older, then take it over")
+    func suspectLease() throws {
+        let other = ReadMachine.Groups.stamps([GroupStamp(rawValue: 3)])
+        for item in [try pending(for: .seconds(1)), try value(freshFor: .seconds(1), claimFor: .seconds(1))] {
+            var machine = ReadMachine(policy: policy)
+            #expect(word(&machine, item, other, at: now) == "read again")
+            #expect(word(&machine, item, other, at: now) == "take")
+            // The stamps were the older.
+            machine = ReadMachine(policy: policy)
+            #expect(word(&machine, item, other, at: now) == "read again")
+            #expect(["wait for 2", "serve 42"].contains(word(&machine, item, at: now)))
+            #expect(word(item, groups: other, goal: .refresh) == "take")
+        }
     }
 
     @Test("garbage, or a payload that cannot be decoded: take the lease")

@@ -53,7 +53,8 @@ struct CachedRecord: Equatable, Sendable {
 
     /// Whether it may be served, fresh or stale: its groups are as they were, and the stale window is not over.
     func isServable(under stamps: [GroupStamp], at now: WallTime, staleFor: Duration) -> Bool {
-        self.stamps == stamps && (now < freshUntil || now < freshUntil + staleFor)
+        (self.stamps == stamps || PlantedMistake.serveWhateverTheStamps.isPlanted)
+            && (now < freshUntil || now < freshUntil + staleFor)
     }
 }
 

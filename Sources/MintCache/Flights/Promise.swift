@@ -21,7 +21,8 @@ package final class Promise<Value: Sendable>: Sendable {
             state.result = result
             return exchange(&state.waiters, with: [:])
         }
-        for waiter in waiters.values { waiter.resume(with: result) }
+        // In the order in which they came.
+        for waiter in waiters.sorted(by: { $0.key < $1.key }) { waiter.value.resume(with: result) }
     }
 
     /// The result, as soon as there is one.

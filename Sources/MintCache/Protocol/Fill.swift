@@ -24,7 +24,8 @@ enum Fill {
     static func write(
         _ outcome: Outcome, under acquisition: Acquisition, over current: Envelope?, at now: WallTime
     ) -> Write? {
-        guard let current, current.lease?.token == acquisition.token else { return nil }
+        guard let current, current.lease?.token == acquisition.token || PlantedMistake.fillWithoutToken.isPlanted
+        else { return nil }
         switch (outcome, current) {
         case (.value(let payload, let ttl, let staleFor, let took), _):
             let ttl = min(ttl, .longestLifetime)

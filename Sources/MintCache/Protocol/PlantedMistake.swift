@@ -1,0 +1,28 @@
+import Synchronization
+
+/// A mistake in the protocol that a test plants, to see that it would be noticed. It can be planted in debug builds only:
+/// no release build has more of this than names.
+package enum PlantedMistake: UInt8, CaseIterable, Sendable {
+    /// A fill does not look whether the register still carries its token.
+    case fillWithoutToken = 1
+    /// Whoever finds a running lease waits for its load, whatever the stamps.
+    case joinWhateverTheStamps
+    /// A value is served whatever the stamps.
+    case serveWhateverTheStamps
+    /// A lease is taken over while it runs.
+    case impatience
+
+    #if DEBUG
+    private static let planted = Atomic<UInt8>(0)
+
+    /// Plants a mistake in this process, or none.
+    package static func plant(_ mistake: PlantedMistake?) {
+        planted.store(mistake?.rawValue ?? 0, ordering: .relaxed)
+    }
+
+    var isPlanted: Bool { Self.planted.load(ordering: .relaxed) == rawValue }
+    #else
+    @inline(__always)
+    var isPlanted: Bool { false }
+    #endif
+}

@@ -1,0 +1,119 @@
+import MintCache
+import Testing
+
+/// The real cache under random schedules, each of them one order of everything that can happen at the same time.
+///
+/// Each test is a process of its own, because it takes the global executor over. A schedule that fails is printed with
+/// its seed, after as much was left out of it as can be.
+@Suite("Interleavings")
+struct InterleavingTests {
+    @Test("of ten thousand schedules none breaks an invariant")
+    func invariants() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            let search = try Search.run(schedules: 10_000)
+            print("\(search.schedules) schedules, \(search.calls) calls, \(search.steps) steps")
+            #expect(search.failure == nil, "\(search.failure ?? "")")
+            // They were not few or short: nearly all calls were answered.
+            #expect(search.calls > search.schedules * 8)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice a fill that does not look for its token")
+    func noticesFillWithoutToken() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.fillWithoutToken)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice a caller that joins a load of other stamps")
+    func noticesJoiningWhateverTheStamps() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.joinWhateverTheStamps)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice a value that is served under other stamps")
+    func noticesServingWhateverTheStamps() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.serveWhateverTheStamps)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice that a lease is taken over while it runs")
+    func noticesImpatience() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.impatience)
+        }
+        say(result)
+    }
+}
+
+/// Passes on how much the process of a test has covered.
+private func say(_ result: ExitTest.Result?) {
+    print(String(decoding: result?.standardOutputContent ?? [], as: UTF8.self), terminator: "")
+}
+
+private func expectNoticed(_ mistake: PlantedMistake) throws {
+    PlantedMistake.plant(mistake)
+    let search = try Search.run(schedules: 10_000)
+    print("\(mistake): \(search.failure == nil ? "not noticed" : "noticed") after \(search.schedules) schedules")
+    #expect(search.failure != nil)
+}
+
+/// A search for a schedule that breaks an invariant.
+struct Search {
+    private(set) var schedules = 0
+    private(set) var calls = 0
+    private(set) var steps = 0
+    /// The shortest schedule that was found to fail, in words.
+    private(set) var failure: String?
+
+    static func run(schedules: Int) throws -> Search {
+        let executor = try DeterministicExecutor()
+        defer { executor.remove() }
+        var search = Search()
+        for seed in 1...UInt64(schedules) {
+            let outcome = Schedule.run(Choices(seed: seed), on: executor)
+            search.schedules += 1
+            search.calls += outcome.calls
+            search.steps += outcome.steps
+            if !outcome.violations.isEmpty {
+                let shortest = shrink(outcome, on: executor)
+                search.failure =
+                    "seed \(seed), schedule \(seed):\n\(shortest.log.joined(separator: "\n"))\n"
+                    + shortest.violations.joined(separator: "\n")
+                return search
+            }
+        }
+        return search
+    }
+
+    /// Leaves decisions out, or makes them dull, as long as it still fails.
+    private static func shrink(_ outcome: Schedule.Outcome, on executor: DeterministicExecutor) -> Schedule.Outcome {
+        var best = outcome
+        var size = max(1, best.choices.count / 2)
+        var tries = 0
+        while size >= 1, tries < 400 {
+            var start = 0
+            var hasImproved = false
+            while start < best.choices.count, tries < 400 {
+                tries += 1
+                var choices = best.choices
+                choices.removeSubrange(start..<min(start + size, choices.count))
+                let shorter = Schedule.run(Choices(recording: choices), on: executor)
+                if !shorter.violations.isEmpty, shorter.log.count < best.log.count {
+                    best = shorter
+                    hasImproved = true
+                } else {
+                    start += size
+                }
+            }
+            if !hasImproved { size /= 2 }
+        }
+        return best
+    }
+}

@@ -1,0 +1,197 @@
+import CacheUtils
+import MintCache
+
+/// One schedule: what several processes do to two rows of a database and their cached values, in one order.
+final class Schedule: @unchecked Sendable {
+    /// What came of a schedule.
+    struct Outcome {
+        var violations: [String]
+        var log: [String]
+        var choices: [Int]
+        /// Calls that were answered.
+        var calls: Int
+        /// Store operations, loads and answers that were let go on one by one.
+        var steps: Int
+    }
+
+    static let processes = 2
+    private static let callersPerProcess = 2
+    private static let callsPerCaller = 3
+    private static let updates = 3
+    private static let rows = 2
+    private static let groups = ["g", "h"]
+    private static let randomSteps = 120
+    private static let lease = Duration.seconds(5)
+
+    private let stage: Stage
+    private let store: SharedStore
+    private var caches: [Cache] = []
+    private var functions: [CachedFunction<Int, Int>] = []
+    /// The database: a version of each row, and the version whose invalidation has returned.
+    private var versions = [Int](repeating: 0, count: rows)
+    private var acknowledged = [Int](repeating: 0, count: rows)
+    /// Callers and updaters that have not ended, by process.
+    private var running: [Int: Int] = [:]
+    private var calls = 0
+
+    private init(_ choices: Choices) {
+        stage = Stage(choices)
+        store = SharedStore(stage)
+        for process in 0..<Self.processes {
+            let skew = Duration.milliseconds(stage.choices.choose(3) * 400)
+            let clock = StageClock(stage: stage, process: process, skew: skew)
+            let cache = Cache(
+                store: StageStore(shared: store, stage: stage, process: process, clock: clock), namespace: "s",
+                clock: clock)
+            caches.append(cache)
+            functions.append(
+                cache.cached(
+                    "row", ttl: .seconds(10), staleFor: .seconds(10), leaseFor: Self.lease,
+                    refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: Self.groups
+                ) { [self] (row: Int) in try await load(row, process: process) })
+        }
+    }
+
+    /// Runs a schedule from its beginning to its end.
+    static func run(_ choices: Choices, on executor: DeterministicExecutor) -> Outcome {
+        Schedule(choices).run(on: executor)
+    }
+
+    // MARK: The actors
+
+    /// The value of a row is its number and its version.
+    private func load(_ row: Int, process: Int) async throws -> Int {
+        let value = row * 1000 + versions[row]
+        stage.note("p\(process) loads row \(row) at version \(versions[row])")
+        await stage.wait("ends the load of \(value)", process: process)
+        if !stage.isCalm, stage.choices.oneIn(8) { throw LoadFailure() }
+        return value
+    }
+
+    private struct LoadFailure: Error {}
+
+    private func startCaller(in process: Int) {
+        running[process, default: 0] += 1
+        Task { [self] in
+            for _ in 0..<Self.callsPerCaller {
+                await stage.wait("begins a call", process: process)
+                await call(stage.choices.choose(Self.rows), in: process)
+            }
+            running[process, default: 0] -= 1
+        }
+    }
+
+    private func call(_ row: Int, in process: Int) async {
+        let need = acknowledged[row]
+        let kind = stage.choices.choose(8)
+        stage.note("p\(process) asks for row \(row), at least version \(need)\(kind == 0 ? ", refreshing" : "")")
+        do {
+            let value: Int?
+            switch kind {
+            case 6:
+                stage.beginRefresh(process)
+                defer { stage.endRefresh(process) }
+                value = try await functions[process].refresh(row)
+            case 7: value = try await functions[process].peek(row)
+            default: value = try await functions[process](row)
+            }
+            calls += 1
+            guard let value else { return }
+            stage.note("p\(process) gets \(value)")
+            if value / 1000 != row { stage.violations.append("I6: row \(row) is answered with \(value)") }
+            if value % 1000 < need {
+                stage.violations.append("I1, I2: row \(row) is answered with version \(value % 1000), not \(need)")
+            }
+        } catch is LoadFailure {
+            calls += 1
+        } catch {
+            stage.violations.append("a read throws \(error)")
+        }
+    }
+
+    private func startUpdater(in process: Int) {
+        running[process, default: 0] += 1
+        Task { [self] in
+            for _ in 0..<Self.updates {
+                await stage.wait("updates", process: process)
+                let target = stage.choices.choose(Self.rows + Self.groups.count)
+                let rows = target < Self.rows ? target..<target + 1 : 0..<Self.rows
+                for row in rows { versions[row] += 1 }
+                let updated = versions
+                await invalidate(target, in: process)
+                for row in rows { acknowledged[row] = max(acknowledged[row], updated[row]) }
+                stage.note("p\(process) has invalidated: \(acknowledged)")
+            }
+            running[process, default: 0] -= 1
+        }
+    }
+
+    /// Invalidates a row, or after those a group, until that succeeds.
+    private func invalidate(_ target: Int, in process: Int) async {
+        while true {
+            do {
+                if target < Self.rows { return try await functions[process].invalidate(target) }
+                return try await caches[process].invalidate(group: Self.groups[target - Self.rows])
+            } catch {
+                stage.note("p\(process) invalidates again")
+            }
+        }
+    }
+
+    // MARK: The schedule
+
+    private func run(on executor: DeterministicExecutor) -> Outcome {
+        for process in 0..<Self.processes {
+            for _ in 0..<Self.callersPerProcess { startCaller(in: process) }
+        }
+        startUpdater(in: 0)
+        startUpdater(in: 1)
+        var steps = 0
+        while steps < Self.randomSteps, stage.violations.isEmpty {
+            executor.drain()
+            steps += 1
+            switch stage.choices.choose(24) {
+            case 0: stage.advance(by: .milliseconds(50))
+            case 1: stage.advance(by: .seconds(3))
+            case 2 where stage.choices.oneIn(2): stage.advance(by: .seconds(11))
+            case 3: misfortune()
+            default:
+                if !stage.letOneGoOn() { stage.advance(by: stage.untilNextWake ?? .milliseconds(50)) }
+            }
+        }
+        settle(executor, &steps)
+        return Outcome(
+            violations: stage.violations, log: stage.log, choices: stage.choices.made, calls: calls, steps: steps)
+    }
+
+    private func misfortune() {
+        let keys = store.keys
+        switch stage.choices.choose(8) {
+        case 0 where stage.dead.isEmpty && stage.choices.oneIn(3): stage.kill(stage.choices.choose(Self.processes))
+        case 1 where !keys.isEmpty:
+            store.damage(keys[stage.choices.choose(keys.count)], with: keys[stage.choices.choose(keys.count)])
+        case 2: for key in keys { store.evict(key) }
+        default: if !keys.isEmpty { store.evict(keys[stage.choices.choose(keys.count)]) }
+        }
+    }
+
+    /// Everything goes well from here on. I4: then nobody waits longer than for the end of a lease, and once more for
+    /// the load of whoever takes it over.
+    private func settle(_ executor: DeterministicExecutor, _ steps: inout Int) {
+        stage.isCalm = true
+        let began = stage.now
+        while stage.violations.isEmpty {
+            executor.drain()
+            steps += 1
+            if stage.letOneGoOn() { continue }
+            guard isAnyoneWaiting else { return }
+            guard let wake = stage.untilNextWake, stage.now - began < Self.lease * 3 else { break }
+            stage.advance(by: max(wake, .milliseconds(1)))
+        }
+        if stage.violations.isEmpty { stage.violations.append("I4: a caller waits for ever") }
+    }
+
+    private var isAnyoneWaiting: Bool {
+        running.contains { process, count in count > 0 && !stage.dead.contains(process) }
+    }
+}

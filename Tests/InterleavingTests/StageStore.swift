@@ -1,0 +1,141 @@
+@testable import MintCache
+
+/// What all processes of a schedule share: the items of a store, and the database behind it.
+final class SharedStore: @unchecked Sendable {
+    private struct Item {
+        var value: [UInt8]
+        var cas: UInt64
+    }
+
+    private let stage: Stage
+    private var items: [StoreKey: Item] = [:]
+    private var lastCAS: UInt64 = 0
+
+    init(_ stage: Stage) { self.stage = stage }
+
+    /// The keys, in the same order each time.
+    var keys: [StoreKey] { items.keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) } }
+
+    func item(_ key: StoreKey) -> StoreItem? {
+        items[key].flatMap { item in StoreItem.CAS(rawValue: item.cas).map { StoreItem(value: item.value, cas: $0) } }
+    }
+
+    func write(_ value: [UInt8], under key: StoreKey) {
+        lastCAS += 1
+        items[key] = Item(value: value, cas: lastCAS)
+    }
+
+    func remove(_ key: StoreKey) -> Bool { items.removeValue(forKey: key) != nil }
+
+    // MARK: Misfortunes
+
+    func evict(_ key: StoreKey) {
+        stage.note("\(key) is evicted")
+        _ = remove(key)
+    }
+
+    /// Bytes that nobody wrote there.
+    func damage(_ key: StoreKey, with other: StoreKey) {
+        guard var bytes = items[other]?.value else { return }
+        if key == other { bytes[bytes.count / 2] ^= 0x10 }
+        stage.note("\(key) gets the bytes of \(other)\(key == other ? ", damaged" : "")")
+        write(bytes, under: key)
+    }
+}
+
+/// The store as one process sees it. Each operation waits for the schedule before it takes effect, and may fail before
+/// that, or after, or fail and take effect later.
+struct StageStore: CacheStore {
+    let shared: SharedStore
+    let stage: Stage
+    let process: Int
+    let clock: StageClock
+
+    private struct Failure: Error {}
+
+    /// What becomes of an operation.
+    private func perform<Result>(
+        _ what: String, isWrite: Bool = true, _ effect: @escaping @Sendable () -> Result
+    ) async throws -> Result {
+        await stage.wait(what, process: process)
+        guard !stage.isCalm, stage.choices.oneIn(16) else {
+            let result = effect()
+            // The answer takes its time.
+            if !stage.isCalm, stage.choices.oneIn(4) { await stage.wait("gets the answer: \(what)", process: process) }
+            return result
+        }
+        switch stage.choices.choose(isWrite ? 3 : 1) {
+        case 0: stage.note("  which fails")
+        case 1:
+            stage.note("  which takes effect and fails")
+            _ = effect()
+        default:
+            stage.note("  which fails, and will take effect later")
+            Task {
+                await stage.wait("late: \(what)", process: -1)
+                _ = effect()
+            }
+        }
+        throw Failure()
+    }
+
+    func get(_ key: StoreKey) async throws -> StoreItem? {
+        try await perform("get \(key)", isWrite: false) { [shared] in shared.item(key) }
+    }
+
+    /// Each key is read by itself, the first one first or last, as a fleet of servers does; or all at once.
+    func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        guard !stage.isCalm, stage.choices.oneIn(2) else {
+            return try await perform("get \(keys)", isWrite: false) { [shared] in keys.map(shared.item) }
+        }
+        var items = [StoreItem?](repeating: nil, count: keys.count)
+        let order = stage.choices.oneIn(2) ? Array(keys.indices) : keys.indices.reversed()
+        for index in order { items[index] = try await get(keys[index]) }
+        return items
+    }
+
+    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        try await perform("set \(key)") { [shared] in shared.write(value, under: key) }
+    }
+
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+        try await perform("add \(key)") { [shared] in
+            guard shared.item(key) == nil else { return false }
+            shared.write(value, under: key)
+            return true
+        }
+    }
+
+    func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool {
+        try await perform("cas \(key)") { [self] in
+            guard let item = shared.item(key), item.cas == cas else { return false }
+            checkLease(of: key, item.value, value)
+            shared.write(value, under: key)
+            return true
+        }
+    }
+
+    func delete(_ key: StoreKey) async throws -> Bool {
+        try await perform("delete \(key)") { [shared] in shared.remove(key) }
+    }
+
+    /// I3: nobody takes a lease over that runs, unless it is of another generation, or the taker refreshes.
+    private func checkLease(of key: StoreKey, _ old: [UInt8], _ new: [UInt8]) {
+        guard let old = EnvelopeCoding.envelope(in: old, for: key), let lease = old.lease, lease.until > clock.now,
+            let new = EnvelopeCoding.envelope(in: new, for: key), let taken = new.lease, taken.token != lease.token,
+            taken.until > clock.now, old.stamps == new.stamps, !stage.isRefreshing(process)
+        else { return }
+        stage.violations.append("I3: the lease on \(key) is taken over while it runs")
+    }
+}
+
+extension Envelope {
+    fileprivate var stamps: [GroupStamp] {
+        switch self {
+        case .pending(_, let stamps): stamps
+        case .value(let record): record.stamps
+        }
+    }
+}

@@ -1,0 +1,477 @@
+/*
+ * The key protocol of swift-cache-utils, as DESIGN and the article "The key protocol" have it, for one value key in two
+ * groups. `verify` checks it exhaustively within the bounds below, and checks that it notices each planted mistake.
+ *
+ * What is a step here is atomic there: one operation on one key of the store, or one section under a lock of a process.
+ * A multi-get is several steps, in either order. Numbers that are random there are new here: `fresh`, and a flight's
+ * index for its token. Time is an event: a value goes stale, a lease ends, whenever it likes.
+ *
+ * The database is a counter, `db`. A load that begins reads it. An updater counts it up, invalidates, and when the
+ * invalidation has returned sets `acked`. A call that begins then must not get less: that is I1 for an exact
+ * invalidation and I2 for a group's, and with the evictions I5.
+ */
+
+#ifndef READERS
+#define READERS 2
+#endif
+#ifndef CALLS
+#define CALLS 2
+#endif
+#ifndef UPDATES
+#define UPDATES 2   /* each invalidates the key or one of the groups */
+#endif
+#ifndef EVICTIONS
+#define EVICTIONS 1 /* of any key */
+#endif
+#ifndef STALES
+#define STALES 1    /* how often a value goes stale */
+#endif
+#ifndef CRASHES
+#define CRASHES 1   /* loaders that never return */
+#endif
+#ifndef TROUBLES
+#define TROUBLES 0  /* lease writes that the store does not confirm, and that happen now, later or never */
+#endif
+#ifndef REFRESHES
+#define REFRESHES 0 /* calls of `refresh` */
+#endif
+#ifndef WAIT_LIMIT
+#define WAIT_LIMIT 1 /* whether a caller may lose patience and load without a lease */
+#endif
+#ifndef SPLIT_GROUPS
+#define SPLIT_GROUPS 0 /* whether the two generation keys are on different servers */
+#endif
+#ifndef FLIGHTS
+#define FLIGHTS 3   /* attempts to take the lease, in all; whoever needs one more is not followed further */
+#endif
+#ifndef PROCESS_OF
+#define PROCESS_OF(reader) 0 /* which reader is in which process: those of one share loads */
+#endif
+
+#define ABSENT 0
+#define PENDING 1
+#define VALUE 2
+
+/* The value key: a compare-and-swap register. */
+byte v_kind, v_version, v_stamp1, v_stamp2;
+byte v_token;   /* of the pending item, or of the claim on the value; 0 for no claim */
+bool v_stale;
+/* Each state has one of its own: the token of a pending item; of a value, who filled it and who claims it. */
+byte v_cas;
+
+/* The generation keys; 0 is absent, as after an eviction. */
+byte g1 = 1, g2 = 2, fresh = 2;
+
+byte db, acked;
+bool stored;    /* some load has filled the register */
+
+/* A flight takes the lease, loads, fills, lands. Its token is its index + 1. */
+mtype = { starting, lost, trouble, loading, landed, stuck };
+mtype f_state[FLIGHTS];
+byte f_process[FLIGHTS], f_stamp1[FLIGHTS], f_stamp2[FLIGHTS], f_version[FLIGHTS];
+byte f_over[FLIGHTS];       /* the CAS id of the item to swap; 0 to add */
+bool f_claims[FLIGHTS];     /* it refreshes a value, which stays */
+bool f_refreshes[FLIGHTS];  /* it may end the lease of another */
+bool f_leaseOver[FLIGHTS];
+/* I3: its lease runs, its load has begun, and nothing has taken the register from it. */
+bool f_holds[FLIGHTS];
+byte flights;
+
+/* Loads without a lease: 1 for a caller that waits for the next one to begin, 2 for one that has its version. */
+byte u_state[READERS], u_version[READERS];
+
+byte evictions = EVICTIONS, stales = STALES, crashes = CRASHES, troubles = TROUBLES, refreshes = REFRESHES;
+byte k;
+
+inline fillV(version, f, stamp1, stamp2) {
+    v_kind = VALUE; v_version = version; v_token = 0; v_stamp1 = stamp1; v_stamp2 = stamp2; v_stale = 0;
+    v_cas = 16 * (f + 1)
+}
+
+/* What a flight writes when it takes the lease. */
+inline occupyV(f) {
+    if
+    :: f_claims[f] -> v_cas = v_cas - v_token + f + 1
+    :: else ->
+        v_kind = PENDING; v_version = 0; v_stamp1 = f_stamp1[f]; v_stamp2 = f_stamp2[f]; v_stale = 0; v_cas = f + 1
+    fi;
+    v_token = f + 1
+}
+
+inline removeV() { v_kind = ABSENT; v_version = 0; v_token = 0; v_stamp1 = 0; v_stamp2 = 0; v_stale = 0; v_cas = 0 }
+
+#ifdef COUNTED_STAMPS /* planted: a counter, which starts again where it was evicted */
+inline newStamp(g) { g = 1 }
+inline nextStamp(g) { g++ }
+#else
+inline newStamp(g) { fresh++; g = fresh }
+inline nextStamp(g) { newStamp(g) }
+#endif
+
+inline readV() {
+    atomic {
+        kind = v_kind; version = v_version; token = v_token; stamp1 = v_stamp1; stamp2 = v_stamp2; stale = v_stale;
+        cas = v_cas
+    }
+}
+
+#if SPLIT_GROUPS
+inline readGroups() { now1 = g1; now2 = g2 }
+#else
+inline readGroups() { atomic { now1 = g1; now2 = g2 } }
+#endif
+
+/* Equal states are found to be equal. */
+inline forget() {
+    kind = 0; version = 0; token = 0; stamp1 = 0; stamp2 = 0; cas = 0; now1 = 0; now2 = 0; stale = 0
+}
+
+/* The flight of a process whose lease is being taken; `flights` for none. */
+inline findStarting(f, process) {
+    f = 0;
+    do
+    :: f < flights && !(f_process[f] == process && f_state[f] == starting) -> f++
+    :: else -> break
+    od
+}
+
+inline depart(keepsValue) {
+    f = flights; flights++;
+    f_state[f] = starting; f_process[f] = process; f_stamp1[f] = now1; f_stamp2[f] = now2; f_over[f] = cas;
+    f_claims[f] = keepsValue; f_refreshes[f] = refreshing;
+#ifdef LOAD_BEFORE_STAMPS
+    f_version[f] = early;
+#endif
+    run Flight(f)
+}
+
+/* Whoever held the lease has lost it: an invalidation, an eviction, a refresh. */
+inline releaseHolders() {
+    k = 0;
+    do :: k < FLIGHTS -> f_holds[k] = 0; k++ :: else -> k = 0; break od
+}
+
+/* What nobody looks at any more: equal states are found to be equal. */
+inline settle(f) {
+    f_over[f] = 0; f_claims[f] = 0; f_refreshes[f] = 0
+}
+
+/* The write that takes the lease. I3: while another one's runs, this load must not begin. */
+inline takeLease(f) {
+    if
+    :: f_refreshes[f] -> releaseHolders()
+    :: else
+    fi;
+    k = 0;
+    do
+    :: k < FLIGHTS -> assert(!f_holds[k] /* I3 */); k++
+    :: else -> k = 0; break
+    od;
+    /* Stamps that are outdated already hold nothing: the next reader takes the register over. */
+    f_holds[f] = (f_stamp1[f] == g1 && f_stamp2[f] == g2);
+    occupyV(f);
+    settle(f)
+}
+
+#ifdef PLAIN_CLAIM /* planted: the claim is a plain set */
+#define canTake(f) (v_cas == f_over[f] || (f_claims[f] && v_kind == VALUE))
+#else
+#define canTake(f) (v_cas == f_over[f])
+#endif
+
+/* A write that was not confirmed and happens after all. Nothing is loaded under it. */
+proctype LateWrite(byte f) {
+    atomic {
+        true;
+        if
+        :: canTake(f) -> occupyV(f)
+        :: else
+        fi
+    }
+}
+
+proctype Flight(byte f) {
+    byte cas, stamp1, stamp2;
+    bool isMine;
+    atomic {
+        if
+        :: troubles > 0 ->
+            troubles--; f_state[f] = trouble;
+            if
+            :: true -> run LateWrite(f)
+            :: true
+            fi;
+            goto over
+        :: canTake(f) -> takeLease(f); f_state[f] = loading
+        :: !canTake(f) -> f_state[f] = lost; f_stamp1[f] = 0; f_stamp2[f] = 0; settle(f); goto over
+        fi
+    }
+#ifndef LOAD_BEFORE_STAMPS
+    f_version[f] = db;      /* the loader begins: only now, when the token stands in the store */
+#endif
+    if
+    :: atomic { crashes > 0 -> crashes--; f_state[f] = stuck; goto over }
+    :: true
+    fi;
+    /* Fill: read the register, and swap it if it carries the token. */
+    stamp1 = f_stamp1[f]; stamp2 = f_stamp2[f];
+#ifdef STAMPS_AT_FILL /* planted: the stamps are read when the load is over */
+    atomic { if :: g1 != 0 -> stamp1 = g1 :: else fi; if :: g2 != 0 -> stamp2 = g2 :: else fi }
+#endif
+    atomic {
+#ifdef NO_TOKEN_CHECK /* planted: whatever stands there is swapped */
+        isMine = v_kind != ABSENT;
+#else
+        isMine = v_kind != ABSENT && v_token == f + 1;
+#endif
+        cas = v_cas
+    }
+    atomic {
+        if
+        :: isMine && v_cas == cas -> fillV(f_version[f], f, stamp1, stamp2); stored = 1
+        :: else
+        fi;
+        f_state[f] = landed; f_holds[f] = 0; f_stamp1[f] = 0; f_stamp2[f] = 0
+    }
+over:
+    skip
+}
+
+proctype Reader(byte id; byte process) {
+    byte calls, need, kind, version, token, stamp1, stamp2, cas, now1, now2, suspect, f;
+    bool stale, refreshing;
+#ifdef LOAD_BEFORE_STAMPS /* planted */
+    byte early;
+#endif
+
+    do
+    :: calls < CALLS ->
+        atomic {
+            calls++; need = acked; refreshing = 0;
+            if
+            :: refreshes > 0 -> refreshes--; refreshing = 1
+            :: true
+            fi
+        }
+again:
+#ifdef LOAD_BEFORE_STAMPS
+        early = db;
+#endif
+        /* One multi-get, of which each key is read by itself, the value key first or last. */
+        if
+        :: readV(); readGroups()
+        :: readGroups(); readV()
+        fi;
+        if
+        /* A group without a stamp is given one, and everything is read again. */
+        :: now1 == 0 ->
+            atomic { if :: g1 == 0 -> newStamp(g1) :: else fi; forget() };
+            goto again
+        :: now1 != 0 && now2 == 0 ->
+            atomic { if :: g2 == 0 -> newStamp(g2) :: else fi; forget() };
+            goto again
+        :: else
+        fi;
+
+#define isRunning (token != 0 && !f_leaseOver[token - 1])
+#define isCurrent (stamp1 == now1 && stamp2 == now2)
+        if
+        :: kind == VALUE && isCurrent && !refreshing && (!stale || isRunning) ->
+            goto serve                                              /* rules 1 and 2 */
+        :: kind == VALUE && isCurrent && !refreshing && stale && !isRunning ->
+            goto claim                                              /* rule 3 */
+#ifdef JOIN_TOKEN_ONLY /* planted: whoever reads the token joins, whatever the stamps */
+        :: kind == PENDING && !refreshing && isRunning ->
+            goto wait
+#else
+        :: kind == PENDING && isCurrent && !refreshing && isRunning ->
+            goto wait                                               /* rule 4 */
+        /* A lease under other stamps may be newer than the stamps that were read: these are read again, and then, after
+           the lease was seen, they tell. */
+        :: kind != ABSENT && !isCurrent && !refreshing && isRunning && token != suspect ->
+            atomic { suspect = token; forget() };
+            goto again
+        :: kind != ABSENT && !isCurrent && !refreshing && isRunning && token == suspect ->
+            goto acquire                                            /* rule 5 */
+#endif
+        :: (refreshing || kind == ABSENT || (kind == PENDING && !isRunning) || (kind == VALUE && !isCurrent && !isRunning)) ->
+            goto acquire                                            /* rule 5 */
+#ifdef JOIN_TOKEN_ONLY
+        :: kind == VALUE && !isCurrent && !refreshing && isRunning -> goto acquire
+#endif
+        fi;
+
+serve:
+        assert(version >= need /* I1, I2, I5 */);
+        goto answered;
+
+claim:
+        /* Refreshed in the background: the winner is served the stale value too. */
+        atomic {
+            findStarting(f, process);
+            if
+            :: f < flights
+            :: f == flights && flights < FLIGHTS -> depart(1)
+            fi;
+            kind = 0; token = 0; stamp1 = 0; stamp2 = 0; now1 = 0; now2 = 0; cas = 0; stale = 0; f = 0
+        }
+        goto serve;
+
+wait:
+#ifdef JOIN_ANY /* planted: any flight of the key will do */
+        atomic {
+            f = 0;
+            do
+            :: f < flights && !(f_process[f] == process && f_state[f] == loading) -> f++
+            :: else -> break
+            od
+        }
+        if :: f < flights -> goto share :: else fi;
+#else
+        f = token - 1;
+        if
+        :: atomic { f_process[f] == process && f_state[f] == loading && !f_leaseOver[f] -> forget(); goto share }
+        :: else
+        fi;
+#endif
+        if
+        :: atomic { forget(); goto again }
+#if WAIT_LIMIT
+        :: goto unleased
+#endif
+        fi;
+
+acquire:
+        atomic {
+#ifdef JOIN_ANY
+            f = 0;
+            do
+            :: f < flights && !(f_process[f] == process && (f_state[f] == loading || f_state[f] == starting)) -> f++
+            :: else -> break
+            od;
+#else
+            findStarting(f, process);
+#endif
+            if
+            :: f < flights -> forget(); goto await  /* another caller's attempt serves this one too */
+            :: f == flights && flights < FLIGHTS -> depart(kind == VALUE && isCurrent)
+            fi;
+            forget()
+        }
+        /* One's own flight: its outcome, however long it takes. */
+        if
+        :: f_state[f] == lost -> atomic { forget(); goto again }
+        :: f_state[f] == trouble -> goto unleased
+        :: f_state[f] == landed ->
+            assert(f_version[f] >= need /* I1, I2 */);
+            goto answered
+        fi;
+
+await:
+        /* The load begins after this call did, whatever this call has read. */
+        if
+        :: f_state[f] == lost -> atomic { forget(); goto again }
+        :: f_state[f] == trouble -> goto unleased
+        :: f_state[f] == loading || f_state[f] == landed || f_state[f] == stuck
+        fi;
+
+share:
+        if
+        :: atomic { f_state[f] == landed -> version = f_version[f]; goto serve }
+        :: atomic { f_leaseOver[f] && f_state[f] != landed -> forget(); goto again }
+        fi;
+
+unleased:
+        /* Shared by those of this process who came before the load began. */
+        u_state[id] = 1;
+        if
+        :: atomic {
+            u_state[id] == 1 ->
+            k = 0;
+            do
+            :: k < READERS ->
+                if
+                :: u_state[k] == 1 && PROCESS_OF(k) == process -> u_state[k] = 2; u_version[k] = db
+                :: else
+                fi;
+                k++
+            :: else -> k = 0; break
+            od
+        }
+        :: u_state[id] == 2
+        fi;
+        atomic { version = u_version[id]; u_state[id] = 0; u_version[id] = 0 }
+#ifdef UNLEASED_FILLS /* planted */
+        atomic { if :: now1 != 0 && now2 != 0 -> fillV(version, 14, now1, now2) :: else fi };
+#endif
+        goto serve;
+
+answered:
+        atomic { forget(); f = 0; suspect = 0 }
+    :: else -> break
+    od
+}
+
+/* Changes the database, then invalidates. */
+proctype Updater() {
+    byte updates;
+    do
+    :: updates < UPDATES ->
+        atomic { db++; updates++ }
+        if
+#ifdef SPARE_PENDING /* planted: an exact invalidation leaves a pending item alone */
+        :: atomic { if :: v_kind == VALUE -> removeV(); releaseHolders() :: else fi }
+#else
+        :: atomic { removeV(); releaseHolders() }
+#endif
+        :: atomic { nextStamp(g1); releaseHolders() }
+        :: atomic { nextStamp(g2); releaseHolders() }
+        fi;
+        acked = db
+    :: else -> break
+    od
+}
+
+/* The store loses what it likes; time goes on. */
+#define mayEnd(f) (!f_leaseOver[f] && (f_state[f] == loading || f_state[f] == stuck || f_state[f] == trouble))
+#define leaseEnds(f) atomic { mayEnd(f) -> f_leaseOver[f] = 1; f_holds[f] = 0 }
+
+proctype World() {
+endWorld:
+    do
+    :: atomic { evictions > 0 && v_kind != ABSENT -> evictions--; removeV(); releaseHolders() }
+    :: atomic { evictions > 0 && g1 != 0 -> evictions--; g1 = 0; releaseHolders() }
+    :: atomic { evictions > 0 && g2 != 0 -> evictions--; g2 = 0; releaseHolders() }
+    :: atomic { stales > 0 && v_kind == VALUE && !v_stale -> stales--; v_stale = 1 }
+    :: leaseEnds(0)
+#if FLIGHTS > 1
+    :: leaseEnds(1)
+#endif
+#if FLIGHTS > 2
+    :: leaseEnds(2)
+#endif
+#if FLIGHTS > 3
+    :: leaseEnds(3)
+#endif
+#if FLIGHTS > 4
+    :: leaseEnds(4)
+#endif
+    od
+}
+
+init {
+    atomic {
+        k = 0;
+        do
+        :: k < READERS -> run Reader(k, PROCESS_OF(k)); k++
+        :: else -> k = 0; break
+        od;
+        run Updater();
+        run World()
+    }
+}
+
+/* Liveness: although a loader crashes, some caller's load is stored. */
+#ifdef LIVENESS
+ltl storedAtLast { <> stored }
+#endif

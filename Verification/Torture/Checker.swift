@@ -1,0 +1,111 @@
+/// What the histories say.
+struct Findings {
+    var calls = 0
+    var invalidations = 0
+    var loads = 0
+    /// Violations of I1 and I2.
+    var staleAnswers = 0
+    /// Answers of another row or type, and errors.
+    var wrongAnswers = 0
+    /// While nothing is changed and nothing goes wrong.
+    var calmLoads = 0
+    var calmExpiries = 0
+    /// Nanoseconds; of a call that no stopped process could have held up.
+    var longestCall: Int64 = 0
+    var allowedCall: Int64 = 0
+    var faults: [String: Int] = [:]
+
+    var isClean: Bool {
+        staleAnswers == 0 && wrongAnswers == 0 && calls > 1000 && calmLoads <= calmExpiries
+            && longestCall <= allowedCall
+    }
+
+    mutating func add(_ other: Findings) {
+        calls += other.calls
+        invalidations += other.invalidations
+        loads += other.loads
+        staleAnswers += other.staleAnswers
+        wrongAnswers += other.wrongAnswers
+        calmLoads += other.calmLoads
+        calmExpiries += other.calmExpiries
+        longestCall = max(longestCall, other.longestCall)
+        allowedCall = max(allowedCall, other.allowedCall)
+        faults.merge(other.faults, uniquingKeysWith: +)
+    }
+
+    var text: String {
+        let faults = faults.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+        let perExpiry = calmExpiries == 0 ? 0 : Double(calmLoads) / Double(calmExpiries)
+        return """
+            \(calls) calls, \(invalidations) invalidations, \(loads) loads; \(faults)
+            stale answers (I1, I2): \(staleAnswers); wrong answers (I6): \(wrongAnswers)
+            calm: \(calmLoads) loads for \(calmExpiries) expiries, \(perExpiry) each
+            longest call: \(longestCall / 1_000_000) ms, allowed: \(allowedCall / 1_000_000) ms
+            """
+    }
+}
+
+/// Reads the merged histories.
+enum Checker {
+    static func check(_ histories: [[Event]], calm: Int64, stops: [Stop]) -> Findings {
+        var findings = Findings()
+        let events = histories.flatMap(\.self)
+        let invalidations = events.filter { $0.kind == .invalidation }
+        findings.invalidations = invalidations.count
+        // For each row, when each version was acknowledged, and the highest one acknowledged until then.
+        var acknowledged: [Int: [(time: Int64, version: Int64)]] = [:]
+        for event in invalidations.sorted(by: { $0.end < $1.end }) {
+            let highest = acknowledged[event.row]?.last?.version ?? 0
+            acknowledged[event.row, default: []].append((event.end, max(highest, event.version)))
+        }
+        for event in events {
+            switch event.kind {
+            case .invalidation: continue
+            case .load:
+                findings.loads += 1
+                continue
+            case .wrongAnswer: findings.wrongAnswers += 1
+            case .call: break
+            }
+            findings.calls += 1
+            if event.version < required(acknowledged[event.row] ?? [], at: event.begin) { findings.staleAnswers += 1 }
+            if !stops.contains(where: { $0.begin <= event.end && event.begin <= $0.end }) {
+                findings.longestCall = max(findings.longestCall, event.end - event.begin)
+            }
+        }
+        findings.allowedCall = allowedCall
+        (findings.calmLoads, findings.calmExpiries) = calmLoads(events, from: calm)
+        return findings
+    }
+
+    /// How many loads there were from some time after the calm began, and how many when those of one key that overlap
+    /// are counted once: a value that expires is loaded once.
+    private static func calmLoads(_ events: [Event], from calm: Int64) -> (loads: Int, expiries: Int) {
+        var ends: [Int: Int64] = [:]
+        var (loads, expiries) = (0, 0)
+        let settled = calm + 300_000_000
+        for load in events.filter({ $0.kind == .load && $0.begin > settled }).sorted(by: { $0.begin < $1.begin }) {
+            loads += 1
+            if load.begin >= ends[load.row, default: 0] { expiries += 1 }
+            ends[load.row] = max(ends[load.row, default: 0], load.end)
+        }
+        return (loads, expiries)
+    }
+
+    /// I4: as long as a lease, of a process whose clock may be a second ahead; then the caller's own load, which may be
+    /// one of those that take longer than a lease; and what the store's timeouts add.
+    private static var allowedCall: Int64 {
+        let allowed = ClientPlan.lease + .seconds(1) + ClientPlan.lease * 1.5 + .seconds(3)
+        return Int64(allowed / .nanoseconds(1))
+    }
+
+    /// The version that a call which begins at a time has to be answered with at least.
+    private static func required(_ acknowledged: [(time: Int64, version: Int64)], at time: Int64) -> Int64 {
+        var (low, high) = (0, acknowledged.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if acknowledged[middle].time < time { low = middle + 1 } else { high = middle }
+        }
+        return low == 0 ? 0 : acknowledged[low - 1].version
+    }
+}

@@ -1,0 +1,202 @@
+import CacheUtils
+import Foundation
+import Memcached
+import MintCache
+
+/// What a client is told.
+struct ClientPlan: Sendable {
+    static let clients = 6
+    static let tasks = 100
+    static let groups = 8
+    static let hotRows = 40
+    /// How long a lease runs, and how long an ordinary load takes at most.
+    static let lease = Duration.seconds(2)
+    static let longestLoad = Duration.milliseconds(20)
+
+    var number: Int
+    var servers: [String]
+    var database: String
+    var history: String
+    var skew: Duration
+    var mistake: String?
+    /// Nanoseconds of the monotonic clock: from when nothing is changed any more, and when everything ends.
+    var calm: Int64
+    var end: Int64
+
+    init(
+        number: Int, servers: [String], database: String, history: String, skew: Duration, mistake: String?, calm: Int64,
+        end: Int64
+    ) {
+        self.number = number
+        self.servers = servers
+        self.database = database
+        self.history = history
+        self.skew = skew
+        self.mistake = mistake
+        self.calm = calm
+        self.end = end
+    }
+
+    init(arguments: [String]) throws {
+        guard arguments.count == 8, let number = Int(arguments[0]), let skew = Int(arguments[4]),
+            let calm = Int64(arguments[6]), let end = Int64(arguments[7])
+        else { throw TortureFailure("the arguments of a client are for the coordinator to give") }
+        self.init(
+            number: number, servers: arguments[1].split(separator: ",").map(String.init), database: arguments[2],
+            history: arguments[3], skew: .milliseconds(skew), mistake: arguments[5].isEmpty ? nil : arguments[5],
+            calm: calm, end: end)
+    }
+
+    var arguments: [String] {
+        [
+            "client", "\(number)", servers.joined(separator: ","), database, history,
+            "\(Int(skew / .milliseconds(1)))", mistake ?? "", "\(calm)", "\(end)",
+        ]
+    }
+}
+
+/// A clock that is wrong by a constant.
+private struct SkewedClock: CacheClock {
+    let skew: Duration
+
+    var now: WallTime { SystemClock().now + skew }
+
+    func sleep(for duration: Duration) async throws { try await Task.sleep(for: duration) }
+}
+
+/// A row as it is cached: large enough that a small server has to evict.
+private struct Row: Codable, Sendable {
+    var number: Int
+    var version: Int64
+    var filling = String(repeating: "x", count: 4000)
+}
+
+/// One process of the fleet: hundreds of tasks that call cached functions over the database, and some that change it.
+struct Client: Sendable {
+    private let plan: ClientPlan
+    private let database: SharedDatabase
+    private let history: History
+    private let cache: Cache
+    private let store: MemcachedStore
+
+    init(_ plan: ClientPlan) throws {
+        self.plan = plan
+        database = try SharedDatabase(path: plan.database)
+        history = History(path: plan.history)
+        store = try MemcachedStore(servers: plan.servers)
+        cache = Cache(store: store, namespace: "torture", clock: SkewedClock(skew: plan.skew))
+        try plant()
+    }
+
+    private func plant() throws {
+        guard let mistake = plan.mistake else { return }
+        #if DEBUG
+        guard let planted = PlantedMistake.allCases.first(where: { "\($0)" == mistake }) else {
+            throw TortureFailure("no mistake is called \(mistake): use one of \(PlantedMistake.allCases)")
+        }
+        PlantedMistake.plant(planted)
+        #else
+        throw TortureFailure("mistakes can be planted in debug builds only")
+        #endif
+    }
+
+    func run() async throws {
+        let rows = cache.cached(
+            "row", ttl: .milliseconds(700), staleFor: .seconds(2), leaseFor: ClientPlan.lease, groups: ["all", "shared"]
+        ) { (number: Int) in Row(number: number, version: try await load(number, of: 0)) }
+        // Another type and other groups, over the same database.
+        let texts = (0..<ClientPlan.groups).map { group in
+            cache.cached(
+                "text\(group)", ttl: .seconds(5), staleFor: .seconds(5), leaseFor: ClientPlan.lease,
+                groups: ["group\(group)", "shared"]
+            ) { (number: Int) in "\(number):\(try await load(number, of: 1))" }
+        }
+        try await withThrowingTaskGroup { group in
+            for task in 0..<ClientPlan.tasks { group.addTask { await read(task, rows, texts) } }
+            for _ in 0..<2 { group.addTask { await update(rows, texts) } }
+            try await group.waitForAll()
+        }
+        history.flush()
+        await store.shutdown()
+    }
+
+    private var isCalm: Bool { monotonicNow() >= plan.calm }
+    private var isOver: Bool { monotonicNow() >= plan.end }
+
+    private func load(_ row: Int, of function: Int) async throws -> Int64 {
+        let begin = monotonicNow()
+        let version = database.version(of: row)
+        if !isCalm, Int.random(in: 0..<300) == 0 {
+            // Longer than its lease: others take over.
+            try await Task.sleep(for: ClientPlan.lease * 1.5)
+        } else {
+            try await Task.sleep(for: .milliseconds(.random(in: 5...20)))
+        }
+        let key = row + function * SharedDatabase.rows
+        history.record(Event(kind: .load, row: key, version: version, begin: begin, end: monotonicNow()))
+        return version
+    }
+
+    // MARK: Reading
+
+    private func read(
+        _ task: Int, _ rows: CachedFunction<Int, Row>, _ texts: [CachedFunction<Int, String>]
+    ) async {
+        while !isOver {
+            // A few rows get most of the calls, and in the calm all of them, so that nothing is evicted then.
+            let isHot = isCalm || Int.random(in: 0..<4) > 0
+            let row = Int.random(in: 0..<(isHot ? ClientPlan.hotRows : SharedDatabase.rows))
+            let begin = monotonicNow()
+            var event = Event(kind: .call, row: row, version: -1, begin: begin, end: 0)
+            do {
+                if task.isMultiple(of: 2) {
+                    let value = try await rows(row)
+                    event.version = value.version
+                    if value.number != row { event.kind = .wrongAnswer }
+                } else {
+                    let parts = try await texts[row % ClientPlan.groups](row).split(separator: ":")
+                    event.version = parts.last.flatMap { Int64($0) } ?? -1
+                    if parts.first.flatMap({ Int($0) }) != row { event.kind = .wrongAnswer }
+                }
+            } catch {
+                // No loader here throws, and store trouble must not.
+                event.kind = .wrongAnswer
+            }
+            event.end = monotonicNow()
+            history.record(event)
+            try? await Task.sleep(for: .milliseconds(.random(in: 1...20)))
+        }
+    }
+
+    // MARK: Changing
+
+    private func update(_ rows: CachedFunction<Int, Row>, _ texts: [CachedFunction<Int, String>]) async {
+        while !isCalm {
+            // A row has one writer.
+            let row = Int.random(in: 0..<SharedDatabase.rows / ClientPlan.clients) * ClientPlan.clients + plan.number
+            // Rows beyond what this client's two tasks may both change are left to the first one by chance: a version
+            // that is counted up twice at the same moment is only one version more.
+            let version = database.change(row)
+            let begin = monotonicNow()
+            let group = row % ClientPlan.groups
+            switch Int.random(in: 0..<10) {
+            case 0:
+                await insist { try await cache.invalidate(group: "shared") }
+            case 1, 2:
+                await insist { try await cache.invalidate(group: "all") }
+                await insist { try await cache.invalidate(group: "group\(group)") }
+            default:
+                await insist { try await rows.invalidate(row) }
+                await insist { try await texts[group].invalidate(row) }
+            }
+            history.record(Event(kind: .invalidation, row: row, version: version, begin: begin, end: monotonicNow()))
+            try? await Task.sleep(for: .milliseconds(.random(in: 2...30)))
+        }
+    }
+
+    private func insist(_ invalidation: () async throws -> Void) async {
+        while !isOver {
+            do { return try await invalidation() } catch { try? await Task.sleep(for: .milliseconds(20)) }
+        }
+    }
+}

@@ -1,10 +1,10 @@
 # The tasks of this package. `make` alone lists them.
 
 STORE ?= memory
-SWIFT_SOURCES = Package.swift Sources Tests Examples Benchmarks/Package.swift Benchmarks/Sources
+SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Benchmarks/Package.swift Benchmarks/Sources
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench bench-peers format check-format clean
+.PHONY: help setup build demo test bench bench-peers verify torture format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -35,6 +35,14 @@ bench-peers: setup ## the same, with clients from the world of Python beside it
 	@Benchmarks/peers/setup .build/bench/python
 	swift build --package-path Benchmarks --configuration release
 	@$(BENCH)
+
+verify: ## check the model of the key protocol, in three minutes; DEEP=1 for larger configurations
+	@Verification/verify
+
+# With a planted mistake it has to find something: make torture MISTAKE=fillWithoutToken
+torture: setup ## many processes on real servers where everything goes wrong, 60 seconds; MINUTES=n for longer
+	swift build --product torture
+	@"$$(swift build --show-bin-path)/torture" $(if $(MINUTES),$$(( $(MINUTES) * 60 )),$(or $(SECONDS),60)) $(MISTAKE)
 
 format: ## format the sources
 	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)

@@ -8,10 +8,10 @@ struct ClientPlan: Sendable {
     static let clients = 6
     static let tasks = 100
     static let groups = 8
-    static let hotRows = 40
-    /// How long a lease runs, and how long an ordinary load takes at most.
+    static let hotRows = 36
+    static let updaters = 2
+    /// How long a lease runs.
     static let lease = Duration.seconds(2)
-    static let longestLoad = Duration.milliseconds(20)
 
     var number: Int
     var servers: [String]
@@ -24,7 +24,8 @@ struct ClientPlan: Sendable {
     var end: Int64
 
     init(
-        number: Int, servers: [String], database: String, history: String, skew: Duration, mistake: String?, calm: Int64,
+        number: Int, servers: [String], database: String, history: String, skew: Duration, mistake: String?,
+        calm: Int64,
         end: Int64
     ) {
         self.number = number
@@ -102,7 +103,8 @@ struct Client: Sendable {
 
     func run() async throws {
         let rows = cache.cached(
-            "row", ttl: .milliseconds(700), staleFor: .seconds(2), leaseFor: ClientPlan.lease, groups: ["all", "shared"]
+            "row", ttl: .milliseconds(700), staleFor: .seconds(2), leaseFor: ClientPlan.lease,
+            groups: ["all", "shared"]
         ) { (number: Int) in Row(number: number, version: try await load(number, of: 0)) }
         // Another type and other groups, over the same database.
         let texts = (0..<ClientPlan.groups).map { group in
@@ -113,7 +115,7 @@ struct Client: Sendable {
         }
         try await withThrowingTaskGroup { group in
             for task in 0..<ClientPlan.tasks { group.addTask { await read(task, rows, texts) } }
-            for _ in 0..<2 { group.addTask { await update(rows, texts) } }
+            for task in 0..<ClientPlan.updaters { group.addTask { await update(task, rows, texts) } }
             try await group.waitForAll()
         }
         history.flush()
@@ -130,7 +132,7 @@ struct Client: Sendable {
             // Longer than its lease: others take over.
             try await Task.sleep(for: ClientPlan.lease * 1.5)
         } else {
-            try await Task.sleep(for: .milliseconds(.random(in: 5...20)))
+            try await Task.sleep(for: .milliseconds(.random(in: 5...40)))
         }
         let key = row + function * SharedDatabase.rows
         history.record(Event(kind: .load, row: key, version: version, begin: begin, end: monotonicNow()))
@@ -170,19 +172,23 @@ struct Client: Sendable {
 
     // MARK: Changing
 
-    private func update(_ rows: CachedFunction<Int, Row>, _ texts: [CachedFunction<Int, String>]) async {
+    private func update(
+        _ task: Int, _ rows: CachedFunction<Int, Row>, _ texts: [CachedFunction<Int, String>]
+    ) async {
         while !isCalm {
-            // A row has one writer.
-            let row = Int.random(in: 0..<SharedDatabase.rows / ClientPlan.clients) * ClientPlan.clients + plan.number
-            // Rows beyond what this client's two tasks may both change are left to the first one by chance: a version
-            // that is counted up twice at the same moment is only one version more.
+            // A row has one process that writes it, and one task there.
+            let isHot = Int.random(in: 0..<4) > 0
+            let writers = ClientPlan.clients * ClientPlan.updaters
+            let count = (isHot ? ClientPlan.hotRows : SharedDatabase.rows) / writers
+            let row = Int.random(in: 0..<count) * writers + plan.number * ClientPlan.updaters + task
             let version = database.change(row)
             let begin = monotonicNow()
             let group = row % ClientPlan.groups
-            switch Int.random(in: 0..<10) {
+            // Seldom a group: it takes so much with it that little would be left for the exact ones to get wrong.
+            switch Int.random(in: 0..<200) {
             case 0:
                 await insist { try await cache.invalidate(group: "shared") }
-            case 1, 2:
+            case 1...6:
                 await insist { try await cache.invalidate(group: "all") }
                 await insist { try await cache.invalidate(group: "group\(group)") }
             default:

@@ -33,7 +33,7 @@ struct Coordinator {
         let database = folder.appending(path: "database").path
         _ = try SharedDatabase(path: database)
         // So little memory that it evicts all the time.
-        let servers = try (0..<count).map { _ in try MemcachedProcess(.tcp, options: ["-m", "1"]) }
+        let servers = try (0..<count).map { _ in try MemcachedProcess(.tcp, options: ["-m", "2"]) }
         defer { for server in servers { server.stop() } }
         let begin = monotonicNow()
         let calm = begin + Int64(seconds * 0.75 * 1e9)

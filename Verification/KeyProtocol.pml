@@ -38,14 +38,14 @@
 #ifndef WAIT_LIMIT
 #define WAIT_LIMIT 1 /* whether a caller may lose patience and load without a lease */
 #endif
-#ifndef SPLIT_GROUPS
-#define SPLIT_GROUPS 0 /* whether the two generation keys are on different servers */
-#endif
 #ifndef FLIGHTS
 #define FLIGHTS 3   /* attempts to take the lease, in all; whoever needs one more is not followed further */
 #endif
-#ifndef PROCESS_OF
-#define PROCESS_OF(reader) 0 /* which reader is in which process: those of one share loads */
+/* Which reader is in which process: those of one share loads. */
+#if PROCESSES == 2
+#define PROCESS_OF(reader) (reader % 2)
+#else
+#define PROCESS_OF(reader) 0
 #endif
 
 #define ABSENT 0
@@ -115,11 +115,7 @@ inline readV() {
     }
 }
 
-#if SPLIT_GROUPS
 inline readGroups() { now1 = g1; now2 = g2 }
-#else
-inline readGroups() { atomic { now1 = g1; now2 = g2 } }
-#endif
 
 /* Equal states are found to be equal. */
 inline forget() {
@@ -164,7 +160,11 @@ inline takeLease(f) {
     fi;
     k = 0;
     do
+#ifdef WITHOUT_I3 /* for the mistakes that are to break I1 or I2 */
+    :: k < FLIGHTS -> k++
+#else
     :: k < FLIGHTS -> assert(!f_holds[k] /* I3 */); k++
+#endif
     :: else -> k = 0; break
     od;
     /* Stamps that are outdated already hold nothing: the next reader takes the register over. */
@@ -202,17 +202,19 @@ proctype Flight(byte f) {
             :: true
             fi;
             goto over
-        :: canTake(f) -> takeLease(f); f_state[f] = loading
+        :: canTake(f) ->
+            takeLease(f); f_state[f] = loading;
+            /* The loader begins, only now that the token stands in the store. It may begin later, which is better. */
+#ifndef LOAD_BEFORE_STAMPS
+            f_version[f] = db;
+#endif
+            if
+            :: crashes > 0 -> crashes--; f_state[f] = stuck; goto over
+            :: true
+            fi
         :: !canTake(f) -> f_state[f] = lost; f_stamp1[f] = 0; f_stamp2[f] = 0; settle(f); goto over
         fi
     }
-#ifndef LOAD_BEFORE_STAMPS
-    f_version[f] = db;      /* the loader begins: only now, when the token stands in the store */
-#endif
-    if
-    :: atomic { crashes > 0 -> crashes--; f_state[f] = stuck; goto over }
-    :: true
-    fi;
     /* Fill: read the register, and swap it if it carries the token. */
     stamp1 = f_stamp1[f]; stamp2 = f_stamp2[f];
 #ifdef STAMPS_AT_FILL /* planted: the stamps are read when the load is over */
@@ -257,24 +259,22 @@ again:
 #ifdef LOAD_BEFORE_STAMPS
         early = db;
 #endif
-        /* One multi-get, of which each key is read by itself, the value key first or last. */
+        /* One multi-get, of which each key is read by itself, the value key first or last. What the process does by
+           itself after that is one step with its last read. */
         if
-        :: readV(); readGroups()
-        :: readGroups(); readV()
-        fi;
-        if
-        /* A group without a stamp is given one, and everything is read again. */
-        :: now1 == 0 ->
-            atomic { if :: g1 == 0 -> newStamp(g1) :: else fi; forget() };
-            goto again
-        :: now1 != 0 && now2 == 0 ->
-            atomic { if :: g2 == 0 -> newStamp(g2) :: else fi; forget() };
-            goto again
-        :: else
+        :: readV(); atomic { readGroups(); goto decide }
+        :: atomic { readGroups() }; atomic { readV(); goto decide }
         fi;
 
 #define isRunning (token != 0 && !f_leaseOver[token - 1])
 #define isCurrent (stamp1 == now1 && stamp2 == now2)
+decide:
+        atomic {
+        if
+        /* A group without a stamp is given one, and everything is read again. */
+        :: (now1 == 0 || now2 == 0) -> goto plant
+        :: now1 != 0 && now2 != 0
+        fi;
         if
         :: kind == VALUE && isCurrent && !refreshing && (!stale || isRunning) ->
             goto serve                                              /* rules 1 and 2 */
@@ -289,8 +289,10 @@ again:
         /* A lease under other stamps may be newer than the stamps that were read: these are read again, and then, after
            the lease was seen, they tell. */
         :: kind != ABSENT && !isCurrent && !refreshing && isRunning && token != suspect ->
-            atomic { suspect = token; forget() };
-            goto again
+#ifdef NO_SECOND_LOOK /* planted */
+            goto acquire;
+#endif
+            suspect = token; forget(); goto again
         :: kind != ABSENT && !isCurrent && !refreshing && isRunning && token == suspect ->
             goto acquire                                            /* rule 5 */
 #endif
@@ -299,11 +301,20 @@ again:
 #ifdef JOIN_TOKEN_ONLY
         :: kind == VALUE && !isCurrent && !refreshing && isRunning -> goto acquire
 #endif
-        fi;
+        fi
+        };
+
+plant:
+        atomic {
+            if
+            :: now1 == 0 -> if :: g1 == 0 -> newStamp(g1) :: else fi
+            :: now1 != 0 -> if :: g2 == 0 -> newStamp(g2) :: else fi
+            fi;
+            forget(); goto again
+        };
 
 serve:
-        assert(version >= need /* I1, I2, I5 */);
-        goto answered;
+        atomic { assert(version >= need /* I1, I2, I5 */); goto answered };
 
 claim:
         /* Refreshed in the background: the winner is served the stale value too. */
@@ -313,9 +324,8 @@ claim:
             :: f < flights
             :: f == flights && flights < FLIGHTS -> depart(1)
             fi;
-            kind = 0; token = 0; stamp1 = 0; stamp2 = 0; now1 = 0; now2 = 0; cas = 0; stale = 0; f = 0
-        }
-        goto serve;
+            f = 0; goto serve
+        };
 
 wait:
 #ifdef JOIN_ANY /* planted: any flight of the key will do */
@@ -362,9 +372,7 @@ acquire:
         if
         :: f_state[f] == lost -> atomic { forget(); goto again }
         :: f_state[f] == trouble -> goto unleased
-        :: f_state[f] == landed ->
-            assert(f_version[f] >= need /* I1, I2 */);
-            goto answered
+        :: atomic { f_state[f] == landed -> assert(f_version[f] >= need /* I1, I2 */); goto answered }
         fi;
 
 await:
@@ -407,7 +415,7 @@ unleased:
         goto serve;
 
 answered:
-        atomic { forget(); f = 0; suspect = 0 }
+        atomic { forget(); f = 0; suspect = 0; need = 0; refreshing = 0 }
     :: else -> break
     od
 }
@@ -433,7 +441,13 @@ proctype Updater() {
 }
 
 /* The store loses what it likes; time goes on. */
+#ifdef ENDLESS_LEASE /* planted */
+#define mayEnd(f) false
+#elif defined(LIVENESS) /* a loader that returns does so within its lease */
+#define mayEnd(f) (!f_leaseOver[f] && f_state[f] == stuck)
+#else
 #define mayEnd(f) (!f_leaseOver[f] && (f_state[f] == loading || f_state[f] == stuck || f_state[f] == trouble))
+#endif
 #define leaseEnds(f) atomic { mayEnd(f) -> f_leaseOver[f] = 1; f_holds[f] = 0 }
 
 proctype World() {
@@ -472,6 +486,6 @@ init {
 }
 
 /* Liveness: although a loader crashes, some caller's load is stored. */
-#ifdef LIVENESS
+#ifdef LIVENESS /* nothing else goes wrong, and World is fair: a lease ends at last */
 ltl storedAtLast { <> stored }
 #endif

@@ -9,10 +9,10 @@ struct Plot {
         var isArea = false
     }
 
-    enum Scale {
+    enum Scale: Equatable {
         case linear
-        /// Equal distances for equal factors.
-        case logarithmic
+        /// Equal distances for equal factors; ticks at powers of the base.
+        case logarithmic(base: Double)
     }
 
     var title: String
@@ -99,7 +99,7 @@ struct Plot {
     private func label(_ value: Double) -> String {
         switch abs(value) {
         case 1e6...: "\(String(format: "%g", value / 1e6)) M"
-        case 1e3...: "\(String(format: "%g", value / 1e3)) k"
+        case 1e4...: "\(String(format: "%g", value / 1e3)) k"
         default: String(format: "%g", value)
         }
     }
@@ -124,8 +124,7 @@ private struct Axis {
             let first = floor(low / step) * step
             ticks = Array(
                 stride(from: first, through: first + step * ceil((highest - first) / step) + step / 2, by: step))
-        case .logarithmic:
-            let base = highest / lowest > 5000 ? 10.0 : 4.0
+        case .logarithmic(let base):
             let first = floor(log(lowest) / log(base) + 1e-9)
             let last = ceil(log(highest) / log(base) - 1e-9)
             ticks = stride(from: first, through: max(last, first + 1), by: 1).map { pow(base, $0) }

@@ -5,7 +5,7 @@ extension Report {
     var throughputPlot: Plot {
         Plot(
             title: "Gets per second against concurrency", xLabel: "tasks, or threads of blocking clients",
-            yLabel: "gets per second", xScale: .logarithmic, yScale: .logarithmic,
+            yLabel: "gets per second", xScale: .logarithmic(base: 4), yScale: .logarithmic(base: 10),
             lines: lines { $0.ops_per_second })
     }
 
@@ -13,7 +13,7 @@ extension Report {
         [("p50", \Entry.p50_us), ("p99", \Entry.p99_us)].map { name, latency in
             Plot(
                 title: "Latency, \(name)", xLabel: "tasks, or threads of blocking clients", yLabel: "µs",
-                xScale: .logarithmic, yScale: .logarithmic, lines: lines { $0[keyPath: latency] })
+                xScale: .logarithmic(base: 4), yScale: .logarithmic(base: 10), lines: lines { $0[keyPath: latency] })
         }
     }
 
@@ -40,7 +40,7 @@ extension Report {
                     ]),
                 Plot(
                     title: "Stampede, \(stampede.name): the longest call of each 10 ms",
-                    xLabel: "ms since the first call", yLabel: "µs", yScale: .logarithmic,
+                    xLabel: "ms since the first call", yLabel: "µs", yScale: .logarithmic(base: 10),
                     lines: [.init(name: "longest call", points: moments.map { (Double($0.at), max($0.worst, 1)) })]),
             ]
         }

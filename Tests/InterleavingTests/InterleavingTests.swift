@@ -43,6 +43,14 @@ struct InterleavingTests {
         say(result)
     }
 
+    @Test("of ten thousand schedules some notice that a lease under other stamps is taken over at first sight")
+    func noticesNoSecondLook() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.noSecondLook)
+        }
+        say(result)
+    }
+
     @Test("of ten thousand schedules some notice that a lease is taken over while it runs")
     func noticesImpatience() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {

@@ -8,10 +8,15 @@ final class SharedStore: @unchecked Sendable {
     }
 
     private let stage: Stage
+    private let groups: [StoreKey]
     private var items: [StoreKey: Item] = [:]
     private var lastCAS: UInt64 = 0
 
-    init(_ stage: Stage) { self.stage = stage }
+    /// - Parameter groups: the generation keys of every value.
+    init(_ stage: Stage, groups: [StoreKey]) {
+        self.stage = stage
+        self.groups = groups
+    }
 
     /// The keys, in the same order each time.
     var keys: [StoreKey] { items.keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) } }
@@ -26,6 +31,11 @@ final class SharedStore: @unchecked Sendable {
     }
 
     func remove(_ key: StoreKey) -> Bool { items.removeValue(forKey: key) != nil }
+
+    /// The stamps that the groups have now.
+    var stamps: [GroupStamp?] {
+        groups.map { key in items[key].flatMap { EnvelopeCoding.stamp(in: $0.value, for: key) } }
+    }
 
     // MARK: Misfortunes
 
@@ -121,18 +131,19 @@ struct StageStore: CacheStore {
         try await perform("delete \(key)") { [shared] in shared.remove(key) }
     }
 
-    /// I3: nobody takes a lease over that runs, unless it is of another generation, or the taker refreshes.
+    /// I3: nobody takes a lease over that runs, unless it is of an old generation, or the taker refreshes.
     private func checkLease(of key: StoreKey, _ old: [UInt8], _ new: [UInt8]) {
         guard let old = EnvelopeCoding.envelope(in: old, for: key), let lease = old.lease, lease.until > clock.now,
             let new = EnvelopeCoding.envelope(in: new, for: key), let taken = new.lease, taken.token != lease.token,
-            taken.until > clock.now, old.stamps == new.stamps, !stage.isRefreshing(process)
+            taken.until > clock.now, old.stamps == new.stamps || old.stamps == shared.stamps,
+            !stage.isRefreshing(process)
         else { return }
         stage.violations.append("I3: the lease on \(key) is taken over while it runs")
     }
 }
 
 extension Envelope {
-    fileprivate var stamps: [GroupStamp] {
+    fileprivate var stamps: [GroupStamp?] {
         switch self {
         case .pending(_, let stamps): stamps
         case .value(let record): record.stamps

@@ -11,6 +11,8 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case serveWhateverTheStamps
     /// A lease is taken over while it runs.
     case impatience
+    /// A lease under other stamps is taken over at first sight.
+    case noSecondLook
 
     #if DEBUG
     private static let planted = Atomic<UInt8>(0)

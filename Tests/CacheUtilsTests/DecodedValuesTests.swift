@@ -1,0 +1,84 @@
+import MintCache
+import TestSupport
+import Testing
+
+@testable import CacheUtils
+
+@Suite("Decoded values")
+struct DecodedValuesTests {
+    /// Text, and how often it was decoded.
+    private struct CountingCodec: CacheCodec {
+        let decodings = Counter()
+        let format = "counted text"
+
+        func encode(_ value: String) -> [UInt8] { Array(value.utf8) }
+
+        func decode(_ bytes: ArraySlice<UInt8>) -> String {
+            decodings.increment()
+            return String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
+    private let clock = ManualClock()
+    private let codec = CountingCodec()
+
+    private func cached(
+        in store: any CacheStore, _ load: @escaping @Sendable @concurrent (Int) async throws -> String
+    ) -> CachedFunction<Int, String> {
+        Cache(store: store, namespace: "decoded", clock: clock)
+            .cached("text", ttl: .seconds(60), refresh: .foreground, codec: codec, load: load)
+    }
+
+    @Test("are not decoded again while the store has the same payload")
+    func decodesOnce() async throws {
+        let text = cached(in: InMemoryStore(clock: clock)) { "text \($0)" }
+        for _ in 0..<10 { #expect(try await text(1) == "text 1") }
+        #expect(codec.decodings.value == 1)
+        for _ in 0..<10 { #expect(try await text(2) == "text 2") }
+        #expect(codec.decodings.value == 2)
+    }
+
+    @Test("are never served for a payload of another load: a refresh, an invalidation, another process")
+    func otherLoads() async throws {
+        let store = InMemoryStore(clock: clock)
+        let version = Counter()
+        let text = cached(in: store) { _ in "version \(version.value)" }
+        let other = cached(in: store) { _ in "version \(version.value)" }
+        for _ in 0..<3 { #expect(try await text(1) == "version 0") }
+        version.increment()
+        try await text.refresh(1)
+        #expect(try await text(1) == "version 1")
+        version.increment()
+        try await text.invalidate(1)
+        #expect(try await other(1) == "version 2")
+        #expect(try await text(1) == "version 2")
+    }
+
+    @Test("are gone from the cache when they are gone from the store")
+    func evicted() async throws {
+        let store = InMemoryStore(clock: clock)
+        let loads = Counter()
+        let text = cached(in: store) { _ in "load \(loads.increment())" }
+        #expect(try await text(1) == "load 1")
+        #expect(try await text(1) == "load 1")
+        store.flush()
+        #expect(try await text(1) == "load 2")
+    }
+
+    @Test("are kept of small payloads only")
+    func largePayloads() async throws {
+        let text = cached(in: InMemoryStore(clock: clock)) { String(repeating: "x", count: $0) }
+        let size = DecodedValues<String>.largestPayload + 1
+        for _ in 0..<5 { _ = try await text(size) }
+        #expect(codec.decodings.value == 4)
+    }
+
+    @Test("are bounded in number, and the oldest of a set makes room")
+    func bounded() {
+        let values = DecodedValues<UInt64>()
+        for identity in UInt64(0)..<100_000 { values.keep(identity, of: identity) }
+        let kept = (UInt64(0)..<100_000).filter { values.value(of: $0) == $0 }
+        #expect(kept == Array(100_000 - 4096..<100_000))
+        #expect(values.value(of: 100_000) == nil)
+    }
+}

@@ -44,10 +44,10 @@ private final class MemoryLog: LogHandler, @unchecked Sendable {
 
 @Suite("Bad input")
 struct BadInputTests {
-    private let store = InMemoryStore()
+    private let store = InMemoryStore(clock: ManualClock())
 
     private func makeCache(namespace: String = "shop", observer: (any CacheObserver)? = nil) -> Cache {
-        Cache(store: store, namespace: namespace, version: "7", observer: observer)
+        Cache(store: store, namespace: namespace, version: "7", clock: ManualClock(), observer: observer)
     }
 
     /// Checks that every use of a function and of a cache is the same clear error, before anything is loaded.
@@ -179,7 +179,8 @@ struct BadInputTests {
     func logging() async throws {
         let log = MemoryLog()
         let scripted = ScriptedStore(store)
-        let cache = Cache(store: scripted, namespace: "shop", logger: Logger(label: "test") { _ in log })
+        let cache = Cache(
+            store: scripted, namespace: "shop", clock: ManualClock(), logger: Logger(label: "test") { _ in log })
         log.logLevel = .debug
         scripted.setDown(true)
         #expect(try await cache.value(forKey: "secret", ttl: .seconds(1)) { 1 } == 1)

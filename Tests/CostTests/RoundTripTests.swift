@@ -5,10 +5,17 @@ import Testing
 /// What each operation costs in round trips to the store, which is what most of its time goes into.
 @Suite("Round trips")
 struct RoundTripTests {
-    private let store = ScriptedStore(InMemoryStore())
+    private let store: ScriptedStore
+    private let cache: Cache
+
+    init() {
+        let clock = ManualClock()
+        store = ScriptedStore(InMemoryStore(clock: clock))
+        cache = Cache(store: store, namespace: "cost", clock: clock)
+    }
 
     private func square(groups: [String]) -> CachedFunction<Int, Int> {
-        Cache(store: store, namespace: "cost").cached("square", ttl: .seconds(60), groups: groups) { $0 * $0 }
+        cache.cached("square", ttl: .seconds(60), groups: groups) { $0 * $0 }
     }
 
     private func roundTrips(_ body: () async throws -> Void) async rethrows -> Int {
@@ -47,7 +54,6 @@ struct RoundTripTests {
     func groupInvalidation(size: Int) async throws {
         let square = square(groups: ["a"])
         for number in 0..<size { _ = try await square(number) }
-        let cache = Cache(store: store, namespace: "cost")
         #expect(try await roundTrips { try await cache.invalidate(group: "a") } == 1)
     }
 }

@@ -3,7 +3,7 @@
  * groups. `verify` checks it exhaustively within the bounds below, and checks that it notices each planted mistake.
  *
  * What is a step here is atomic there: one operation on one key of the store, or one section under a lock of a process.
- * A multi-get is several steps, in either order. Numbers that are random there are new here: `fresh`, and a flight's
+ * A multi-get is two steps, the value key first or the groups. Numbers that are random there are new here: `fresh`, and a flight's
  * index for its token. Time is an event: a value goes stale, a lease ends, whenever it likes.
  *
  * The database is a counter, `db`. A load that begins reads it. An updater counts it up, invalidates, and when the
@@ -259,7 +259,7 @@ again:
 #ifdef LOAD_BEFORE_STAMPS
         early = db;
 #endif
-        /* One multi-get, of which each key is read by itself, the value key first or last. What the process does by
+        /* One multi-get, the value key before or after the groups. What the process does by
            itself after that is one step with its last read. */
         if
         :: readV(); atomic { readGroups(); goto decide }

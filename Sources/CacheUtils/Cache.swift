@@ -89,7 +89,7 @@ public struct Cache: Sendable {
                     ttl: ttl, policy: CachePolicy(staleFor: staleFor, leaseFor: leaseFor, refresh: refresh),
                     groups: groups, nilFor: nilFor, in: keys)
             },
-            coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor),
+            coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: true),
             load: load)
     }
 
@@ -119,7 +119,7 @@ public struct Cache: Sendable {
         let options = try CacheOptions(
             ttl: ttl, policy: CachePolicy(staleFor: staleFor, leaseFor: leaseFor, refresh: refresh), groups: groups,
             nilFor: nilFor, in: keys)
-        let coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor)
+        let coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: false)
         return try await engine.value(of: options.entry(keys.key(named: key)), coder, load: load)
     }
 }

@@ -10,14 +10,16 @@ struct Findings {
     /// While nothing is changed and nothing goes wrong.
     var calmLoads = 0
     var calmExpiries = 0
-    /// Nanoseconds; of a call that no stopped process could have held up.
+    /// Nanoseconds; of a call whose process was not stopped meanwhile.
     var longestCall: Int64 = 0
     var allowedCall: Int64 = 0
     var faults: [String: Int] = [:]
+    /// Clients that ended as they should not, or never.
+    var crashedClients = 0
 
     var isClean: Bool {
-        staleAnswers == 0 && wrongAnswers == 0 && calls > 1000 && calmLoads <= calmExpiries
-            && longestCall <= allowedCall
+        staleAnswers == 0 && wrongAnswers == 0 && crashedClients == 0 && calmLoads <= calmExpiries
+            && longestCall <= allowedCall && calls > 1000 && invalidations > 100 && calmLoads > 0 && faults.count == 4
     }
 
     mutating func add(_ other: Findings) {
@@ -31,6 +33,7 @@ struct Findings {
         longestCall = max(longestCall, other.longestCall)
         allowedCall = max(allowedCall, other.allowedCall)
         faults.merge(other.faults, uniquingKeysWith: +)
+        crashedClients += other.crashedClients
     }
 
     var text: String {
@@ -38,7 +41,7 @@ struct Findings {
         let perExpiry = calmExpiries == 0 ? 0 : Double(calmLoads) / Double(calmExpiries)
         return """
             \(calls) calls, \(invalidations) invalidations, \(loads) loads; \(faults)
-            stale answers (I1, I2): \(staleAnswers); wrong answers (I6): \(wrongAnswers)
+            stale answers (I1, I2): \(staleAnswers); wrong answers (I6): \(wrongAnswers); clients that crashed: \(crashedClients)
             calm: \(calmLoads) loads for \(calmExpiries) expiries, \(perExpiry) each
             longest call: \(longestCall / 1_000_000) ms, allowed: \(allowedCall / 1_000_000) ms
             """
@@ -50,6 +53,13 @@ enum Checker {
     static func check(_ histories: [[Event]], calm: Int64, stops: [Stop]) -> Findings {
         var findings = Findings()
         let events = histories.flatMap(\.self)
+        for (history, events) in histories.enumerated() {
+            let stops = stops.filter { $0.history == history }
+            for event in events where event.kind == .call || event.kind == .wrongAnswer {
+                if stops.contains(where: { $0.begin <= event.end && event.begin <= $0.end }) { continue }
+                findings.longestCall = max(findings.longestCall, event.end - event.begin)
+            }
+        }
         let invalidations = events.filter { $0.kind == .invalidation }
         findings.invalidations = invalidations.count
         // For each row, when each version was acknowledged, and the highest one acknowledged until then.
@@ -69,17 +79,14 @@ enum Checker {
             }
             findings.calls += 1
             if event.version < required(acknowledged[event.row] ?? [], at: event.begin) { findings.staleAnswers += 1 }
-            if !stops.contains(where: { $0.begin <= event.end && event.begin <= $0.end }) {
-                findings.longestCall = max(findings.longestCall, event.end - event.begin)
-            }
         }
         findings.allowedCall = allowedCall
         (findings.calmLoads, findings.calmExpiries) = calmLoads(events, from: calm)
         return findings
     }
 
-    /// How many loads there were from some time after the calm began, and how many when those of one key that overlap
-    /// are counted once: a value that expires is loaded once.
+    /// How many loads there were from some time after the calm began, and how many there should have been: the value of
+    /// a load is fresh for its time to live, less what the clocks differ by, and no load of its key may begin before.
     private static func calmLoads(_ events: [Event], from calm: Int64) -> (loads: Int, expiries: Int) {
         var ends: [Int: Int64] = [:]
         var (loads, expiries) = (0, 0)
@@ -87,7 +94,7 @@ enum Checker {
         for load in events.filter({ $0.kind == .load && $0.begin > settled }).sorted(by: { $0.begin < $1.begin }) {
             loads += 1
             if load.begin >= ends[load.row, default: 0] { expiries += 1 }
-            ends[load.row] = max(ends[load.row, default: 0], load.end)
+            ends[load.row] = max(ends[load.row, default: 0], load.end + ClientPlan.surelyFresh)
         }
         return (loads, expiries)
     }

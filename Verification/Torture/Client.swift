@@ -9,6 +9,9 @@ struct ClientPlan: Sendable {
     static let tasks = 100
     static let groups = 8
     static let hotRows = 36
+    /// How long a row is fresh, and, in nanoseconds, for how long it is so by every clock of the fleet.
+    static let fresh = Duration.milliseconds(1500)
+    static let surelyFresh: Int64 = 400_000_000
     static let updaters = 2
     /// How long a lease runs.
     static let lease = Duration.seconds(2)
@@ -103,7 +106,7 @@ struct Client: Sendable {
 
     func run() async throws {
         let rows = cache.cached(
-            "row", ttl: .milliseconds(700), staleFor: .seconds(2), leaseFor: ClientPlan.lease,
+            "row", ttl: ClientPlan.fresh, staleFor: .seconds(2), leaseFor: ClientPlan.lease,
             groups: ["all", "shared"]
         ) { (number: Int) in Row(number: number, version: try await load(number, of: 0)) }
         // Another type and other groups, over the same database.
@@ -128,7 +131,8 @@ struct Client: Sendable {
     private func load(_ row: Int, of function: Int) async throws -> Int64 {
         let begin = monotonicNow()
         let version = database.version(of: row)
-        if !isCalm, Int.random(in: 0..<300) == 0 {
+        let isEarly = begin < plan.calm - Int64(ClientPlan.lease * 2 / .nanoseconds(1))
+        if isEarly, Int.random(in: 0..<300) == 0 {
             // Longer than its lease: others take over.
             try await Task.sleep(for: ClientPlan.lease * 1.5)
         } else {

@@ -21,6 +21,8 @@ struct Coordinator {
     /// Clients by number: their processes, and when they were stopped.
     private struct Fleet {
         var processes: [Int: pid_t] = [:]
+        /// The index of each client's history.
+        var current: [Int: Int] = [:]
         var histories: [String] = []
         var stops: [Stop] = []
         var generation = 0
@@ -45,16 +47,21 @@ struct Coordinator {
             let plan = ClientPlan(
                 number: number, servers: servers.map(\.address), database: database, history: history,
                 skew: .milliseconds(.random(in: -500...500)), mistake: mistake, calm: calm, end: end)
+            fleet.current[number] = fleet.histories.count
             fleet.histories.append(history)
             fleet.processes[number] = try MemcachedProcess.spawn(CommandLine.arguments[0], plan.arguments)
         }
         for number in 0..<ClientPlan.clients { try startClient(number) }
         var faults: [String: Int] = [:]
+        // A deck, so that none is left out by chance.
+        var deck: [Int] = []
         while monotonicNow() < calm - 3_500_000_000 {
             try await Task.sleep(for: .milliseconds(.random(in: 200...600)))
             let client = Int.random(in: 0..<ClientPlan.clients)
             guard let process = fleet.processes[client] else { continue }
-            switch Int.random(in: 0..<4) {
+            // A client that has ended by itself has crashed, which is noticed at the end.
+            if deck.isEmpty { deck = Array(0..<4).shuffled() }
+            switch deck.removeLast() {
             case 0:
                 faults["clients killed", default: 0] += 1
                 kill(process, SIGKILL)
@@ -66,7 +73,7 @@ struct Coordinator {
                 kill(process, SIGSTOP)
                 try await Task.sleep(for: .milliseconds(.random(in: 500...3000)))
                 kill(process, SIGCONT)
-                fleet.stops.append(Stop(history: fleet.histories.count, begin: stopped, end: monotonicNow()))
+                fleet.stops.append(Stop(history: fleet.current[client] ?? 0, begin: stopped, end: monotonicNow()))
             case 2:
                 faults["servers restarted", default: 0] += 1
                 let server = servers[Int.random(in: 0..<count)]
@@ -78,10 +85,31 @@ struct Coordinator {
                 try await flush(servers[Int.random(in: 0..<count)])
             }
         }
-        for process in fleet.processes.values { waitpid(process, nil, 0) }
+        let crashed = try await ends(of: fleet, by: end + 15_000_000_000)
         var findings = Checker.check(fleet.histories.map(History.events), calm: calm, stops: fleet.stops)
         findings.faults = faults
+        findings.crashedClients = crashed
         return findings
+    }
+
+    /// Waits for the clients, and counts those that did not end well, or not at all.
+    private func ends(of fleet: Fleet, by deadline: Int64) async throws -> Int {
+        var running = Set(fleet.processes.values)
+        var crashed = 0
+        while !running.isEmpty, monotonicNow() < deadline {
+            for process in running {
+                var status: Int32 = 0
+                guard waitpid(process, &status, WNOHANG) == process else { continue }
+                running.remove(process)
+                if status != 0 { crashed += 1 }
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        for process in running {
+            kill(process, SIGKILL)
+            waitpid(process, nil, 0)
+        }
+        return crashed + running.count
     }
 }
 
@@ -91,7 +119,7 @@ private func flush(_ server: MemcachedProcess) async throws {
     await store.shutdown()
 }
 
-/// When some client was stopped: calls that overlap that waited for no fault of the cache.
+/// When some client was stopped: its own calls waited for no fault of the cache then.
 struct Stop: Sendable {
     var history: Int
     var begin: Int64

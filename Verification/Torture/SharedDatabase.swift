@@ -2,7 +2,7 @@ import Foundation
 
 /// The version of each row, in memory that all processes share. Each row has one process that writes it.
 final class SharedDatabase: @unchecked Sendable {
-    static let rows = 600
+    static let rows = 2400
     private let versions: UnsafeMutablePointer<Int64>
 
     /// Opens the database, or makes it, with all versions 0.

@@ -9,12 +9,13 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
     /// `nil` where decoding costs no more than looking it up would.
     private let decoded: DecodedValues<Value>?
 
-    init(codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?) {
+    /// - Parameter keepsDecoded: whether the coder lives long enough for decoded values to be asked for again.
+    init(codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?, keepsDecoded: Bool) {
         self.codec = codec
         self.ttl = ttl
         self.nilFor = nilFor
         tag = Array(codec.format.utf8).withUnsafeBytes { XXHash32.hash($0, seed: 0) }
-        decoded = codec is any QuickCodec ? nil : DecodedValues()
+        decoded = keepsDecoded && !(codec is any QuickCodec) ? DecodedValues() : nil
     }
 
     func lifetime(of value: Value) -> Duration? {

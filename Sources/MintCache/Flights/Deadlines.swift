@@ -9,6 +9,7 @@ final class Deadlines: Sendable {
     /// What calls an action off.
     struct Ticket: Hashable, Sendable {
         fileprivate let number: UInt64
+        fileprivate let duration: Duration
     }
 
     /// The deadlines of one duration, in the order in which they come.
@@ -16,6 +17,8 @@ final class Deadlines: Sendable {
         var waiting: [(ticket: Ticket, deadline: WallTime)] = []
         /// How many at the front of `waiting` are done with.
         var done = 0
+        /// How many of the rest have not been called off.
+        var live = 0
 
         var first: (ticket: Ticket, deadline: WallTime)? { done < waiting.count ? waiting[done] : nil }
 
@@ -50,10 +53,11 @@ final class Deadlines: Sendable {
         let deadline = clock.now + duration
         let (ticket, isNewLane) = state.withLock { state in
             state.tickets += 1
-            let ticket = Ticket(number: state.tickets)
+            let ticket = Ticket(number: state.tickets, duration: duration)
             state.actions[ticket] = action
             let isNewLane = state.lanes[duration] == nil
             state.lanes[duration, default: Lane()].waiting.append((ticket, deadline))
+            state.lanes[duration]?.live += 1
             return (ticket, isNewLane)
         }
         // Detached: it is nobody's in particular.
@@ -63,7 +67,18 @@ final class Deadlines: Sendable {
 
     /// Calls an action off, and lets go of it.
     func cancel(_ ticket: Ticket) {
-        _ = state.withLock { $0.actions.removeValue(forKey: ticket) }
+        state.withLock { state in
+            guard state.actions.removeValue(forKey: ticket) != nil, var lane = state.lanes[ticket.duration] else {
+                return
+            }
+            lane.live -= 1
+            state.lanes[ticket.duration]?.live = lane.live
+            // What was called off goes when it is most of what there is, and not only when its time has come.
+            guard lane.waiting.count - lane.done > 2 * lane.live + 64 else { return }
+            lane.waiting = lane.waiting[lane.done...].filter { state.actions[$0.ticket] != nil }
+            lane.done = 0
+            state.lanes[ticket.duration] = lane
+        }
     }
 
     private func run(_ duration: Duration) async {
@@ -84,6 +99,7 @@ final class Deadlines: Sendable {
                     guard first.deadline <= now else { return .sleep(first.deadline - now) }
                     state.actions[first.ticket] = nil
                     state.lanes[duration]?.removeFirst()
+                    state.lanes[duration]?.live -= 1
                     return .act(action)
                 }
                 state.lanes[duration]?.removeFirst()

@@ -47,6 +47,7 @@ struct Costs: Encodable, Sendable {
 
     /// Fails when a cost that is the same on every machine is too high.
     func check() throws {
+        guard allocationsPerHit > 0 else { throw BenchFailure("allocations cannot be counted here") }
         guard allocationsPerHit <= 4 else {
             throw BenchFailure("an in-memory hit allocates \(allocationsPerHit) times: it should be at most 4")
         }

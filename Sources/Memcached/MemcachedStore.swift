@@ -122,24 +122,39 @@ public final class MemcachedStore: CacheStore {
 
     /// Reads one item.
     public func get(_ key: StoreKey) async throws -> StoreItem? {
-        let call = GetCall(key)
-        try await pools[ring.server(for: key)].queue.wait(for: call)
-        return call.item
+        let answer = try await Call(.get(key), in: pools[ring.server(for: key)].queue).wait()
+        guard case .item(let item) = answer else { return nil }
+        return item
     }
 
     /// Reads several items: one round trip to each server that has any of them, all at the same time.
     public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
-        guard pools.count > 1 else { return try await get(keys, from: 0) }
-        let servers = keys.map(ring.server(for:))
-        guard servers.contains(where: { $0 != servers[0] }) else {
-            return try await get(keys, from: servers.first ?? 0)
+        guard let first = keys.first else { return [] }
+        let (item, others) = try await get(first, with: Array(keys.dropFirst()))
+        return [item] + others
+    }
+
+    /// Reads an item and others that go with it, as ``get(_:)-([StoreKey])`` does.
+    public func get(
+        _ key: StoreKey, with others: [StoreKey]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        let server = ring.server(for: key)
+        guard pools.count == 1 || others.allSatisfy({ ring.server(for: $0) == server }) else {
+            let items = try await spread([key] + others)
+            return (items[0], Array(items.dropFirst()))
         }
+        let answer = try await Call(.getAll(key, others), in: pools[server].queue).wait()
+        guard case .items(let item, let items) = answer else { return (nil, []) }
+        return (item, items)
+    }
+
+    /// Reads keys of several servers.
+    private func spread(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        let servers = keys.map(ring.server(for:))
         return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
             for server in Set(servers) {
                 let positions = keys.indices.filter { servers[$0] == server }
-                group.addTask {
-                    (positions, try await self.get(positions.map { keys[$0] }, from: server))
-                }
+                group.addTask { (positions, try await self.get(positions.map { keys[$0] })) }
             }
             var all = [StoreItem?](repeating: nil, count: keys.count)
             for try await part in group {
@@ -147,13 +162,6 @@ public final class MemcachedStore: CacheStore {
             }
             return all
         }
-    }
-
-    private func get(_ keys: [StoreKey], from server: Int) async throws -> [StoreItem?] {
-        guard keys.count > 1 else { return keys.isEmpty ? [] : [try await get(keys[0])] }
-        let call = GetCall(keys)
-        try await pools[server].queue.wait(for: call)
-        return call.items
     }
 
     // MARK: Writing
@@ -183,12 +191,12 @@ public final class MemcachedStore: CacheStore {
 
     /// Removes everything from every server: for tests.
     public func flush() async throws {
-        for pool in pools { try await pool.queue.wait(for: WriteCall(.flush)) }
+        for pool in pools { _ = try await Call(.write(.flush), in: pool.queue).wait() }
     }
 
     private func write(_ operation: WriteOperation, _ key: StoreKey) async throws -> Bool {
-        let call = WriteCall(operation)
-        try await pools[ring.server(for: key)].queue.wait(for: call)
-        return call.tookPlace
+        let answer = try await Call(.write(operation), in: pools[ring.server(for: key)].queue).wait()
+        guard case .written(let tookPlace) = answer else { return false }
+        return tookPlace
     }
 }

@@ -32,10 +32,10 @@ public final class ReadThroughCache: Sendable {
     public func value<Value: Sendable>(
         of entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @autoclosure () -> Loader<Value>
     ) async throws -> Value {
-        var machine = ReadMachine(policy: entry.policy)
         guard let read = try await read(entry) else { return try await loadUnleased(entry, load()) }
-        let action = machine.fetched(read, at: clock.now)
-        if case .serve(let record) = action {
+        let now = clock.now
+        // Most calls end here.
+        if let record = read.hit(at: now) {
             do {
                 let value = try coder.decode(record)
                 report(.hit, entry.key)
@@ -44,7 +44,8 @@ public final class ReadThroughCache: Sendable {
                 // Garbage, which is dealt with below.
             }
         }
-        return try await go(on: action, read, &machine, entry, coder, load())
+        var machine = ReadMachine(policy: entry.policy)
+        return try await go(on: machine.fetched(read, at: now), read, &machine, entry, coder, load())
     }
 
     /// The value of a load that begins now, which is stored. A load that was in flight for this key loses its lease:
@@ -153,8 +154,8 @@ public final class ReadThroughCache: Sendable {
             guard !groups.isEmpty else {
                 return ReadMachine.Read(item: valueItem(try await store.get(key), key), groups: .stamps([]))
             }
-            let items = try await store.get([key] + groups)
-            return ReadMachine.Read(item: valueItem(items[0], key), groups: stamps(items[1...], of: groups))
+            let (item, generations) = try await store.get(key, with: groups)
+            return ReadMachine.Read(item: valueItem(item, key), groups: stamps(generations, of: groups))
         } catch {
             try report(trouble: error, key)
             return nil
@@ -165,12 +166,12 @@ public final class ReadThroughCache: Sendable {
         item.map { .init(cas: $0.cas, envelope: EnvelopeCoding.envelope(in: $0.value, for: key)) }
     }
 
-    private func stamps(_ items: ArraySlice<StoreItem?>, of groups: [StoreKey]) -> ReadMachine.Groups {
-        var stamps: [GroupStamp] = []
-        stamps.reserveCapacity(groups.count)
+    private func stamps(_ items: [StoreItem?], of groups: [StoreKey]) -> ReadMachine.Groups {
+        var stamps = GroupStamps()
         var plantings: [ReadMachine.Planting] = []
-        for (group, (key, item)) in zip(groups, items).enumerated() {
-            if let item, let stamp = EnvelopeCoding.stamp(in: item.value, for: key) {
+        for group in groups.indices {
+            let item = items[group]
+            if let item, let stamp = EnvelopeCoding.stamp(in: item.value, for: groups[group]) {
                 stamps.append(stamp)
             } else {
                 plantings.append(.init(group: group, over: item?.cas))

@@ -68,7 +68,7 @@ struct DecodedValuesTests {
     @Test("are kept of small payloads only")
     func largePayloads() async throws {
         let text = cached(in: InMemoryStore(clock: clock)) { String(repeating: "x", count: $0) }
-        let size = DecodedValues<String>.largestPayload + 1
+        let size = DecodedValuesLimits.largestPayload + 1
         for _ in 0..<5 { _ = try await text(size) }
         #expect(codec.decodings.value == 4)
     }

@@ -27,7 +27,7 @@ struct KeyBatchTests {
         var lines: [Int] = []
         while start < batch.count {
             let line = batch.line(from: start, maximumKeys: 100)
-            let bytes = line.reduce(0) { $0 + batch.length(of: $1) + 1 }
+            let bytes = line.reduce(0) { $0 + batch[$1].count + 1 }
             #expect(bytes + "gets\r\n".utf8.count <= 8196)
             lines.append(line.count)
             start = line.upperBound

@@ -4,12 +4,9 @@ import Synchronization
 /// changed in the store since it was read last is not decoded again.
 ///
 /// Nothing is served from here alone: a caller has read the identity in the store just before. The table is bounded:
-/// at most 4,096 values, none of a payload larger than ``largestPayload``. It is four-way set associative; identities
-/// are random, so their bits spread the values evenly.
+/// at most 4,096 values, none of a payload larger than ``DecodedValuesLimits/largestPayload``. It is four-way set
+/// associative; identities are random, so their bits spread the values evenly.
 final class DecodedValues<Value: Sendable>: Sendable {
-    /// In bytes; so the payloads of all values are at most 16 MiB.
-    static var largestPayload: Int { 4096 }
-
     private final class Box: Sendable {
         let value: Value
 
@@ -30,6 +27,12 @@ final class DecodedValues<Value: Sendable>: Sendable {
     private func shard(of identity: UInt64) -> DecodedShard {
         shards[Int(truncatingIfNeeded: identity) & (DecodedShard.number - 1)]
     }
+}
+
+/// Outside of the generic type, which would look up metadata to name a constant.
+enum DecodedValuesLimits {
+    /// In bytes; so the payloads of all values are at most 16 MiB.
+    static let largestPayload = 4096
 }
 
 /// Some of the sets of the table, under one lock, so that callers on many cores seldom meet. It is not generic, because

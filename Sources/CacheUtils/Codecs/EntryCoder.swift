@@ -34,11 +34,19 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
 
     func decode(_ payload: Payload, of identity: UInt64) throws -> Value {
         guard payload.tag == tag else { throw MalformedPayload() }
-        guard let decoded, payload.bytes.count <= DecodedValues<Value>.largestPayload else {
+        guard let decoded, payload.bytes.count <= DecodedValuesLimits.largestPayload else {
             return try codec.decode(payload.bytes)
         }
+        return try decode(payload.bytes, of: identity, keptIn: decoded)
+    }
+
+    // By itself and not inlined: the metadata that it needs would be looked up by whoever does not need them, too.
+    @inline(never)
+    private func decode(
+        _ bytes: ArraySlice<UInt8>, of identity: UInt64, keptIn decoded: DecodedValues<Value>
+    ) throws -> Value {
         if let value = decoded.value(of: identity) { return value }
-        let value = try codec.decode(payload.bytes)
+        let value = try codec.decode(bytes)
         decoded.keep(value, of: identity)
         return value
     }

@@ -56,7 +56,12 @@ public struct CacheKeyBuilder {
     /// escaped in it.
     mutating func literal(_ text: some StringProtocol) {
         parts += 1
-        for byte in text.utf8 { KeyEscape.append(byte, to: &bytes, reserved: Self.isSyntax) }
+        var text = String(text)
+        text.withUTF8 { text in
+            for byte in KeyEscape.appendPlain(text, to: &bytes, reserved: Self.isSyntax) {
+                KeyEscape.append(byte, to: &bytes, reserved: Self.isSyntax)
+            }
+        }
     }
 
     private static func isSyntax(_ byte: UInt8) -> Bool {
@@ -72,9 +77,13 @@ public struct CacheKeyBuilder {
     mutating func string(_ text: some StringProtocol) {
         parts += 1
         bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { bytes.append(UInt8(ascii: "\\")) }
-            KeyEscape.append(byte, to: &bytes)
+        let isSpecial = { (byte: UInt8) in byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") }
+        var text = String(text)
+        text.withUTF8 { text in
+            for byte in KeyEscape.appendPlain(text, to: &bytes, reserved: isSpecial) {
+                if isSpecial(byte) { bytes.append(UInt8(ascii: "\\")) }
+                KeyEscape.append(byte, to: &bytes)
+            }
         }
         bytes.append(UInt8(ascii: "\""))
     }

@@ -15,6 +15,16 @@ enum KeyEscape {
         }
     }
 
+    /// Appends in one piece what a text begins with that needs no escape, which mostly is all of it, and returns the
+    /// rest.
+    static func appendPlain(
+        _ text: UnsafeBufferPointer<UInt8>, to bytes: inout [UInt8], reserved: (UInt8) -> Bool
+    ) -> Slice<UnsafeBufferPointer<UInt8>> {
+        let end = text.firstIndex { !StoreKey.allows($0) || $0 == percent || reserved($0) } ?? text.endIndex
+        bytes.append(contentsOf: text[..<end])
+        return text[end...]
+    }
+
     static func escape(_ text: String, reserved: (UInt8) -> Bool = { _ in false }) -> [UInt8] {
         var bytes: [UInt8] = []
         for byte in text.utf8 { append(byte, to: &bytes, reserved: reserved) }

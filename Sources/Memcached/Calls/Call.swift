@@ -4,128 +4,142 @@ import Synchronization
 /// One operation that a task waits for, from when it is queued to when it is answered or cancelled, of which exactly
 /// one happens.
 ///
-/// It is also its own place in the queue, so that queueing allocates nothing.
-// @unchecked: `next` and `drain` belong to whoever has the call: the task that pushes it, then the holder of the
-// queue's lock. `continuation` is written before `phase` publishes it, the answer before the continuation is resumed.
-class Call: @unchecked Sendable {
-    private enum Phase: UInt8, AtomicRepresentable {
-        case made, waiting, answered, cancelled
+/// It is also its own place in the queue, so that queueing allocates nothing, and the place where its task waits: an
+/// actor that is its own executor. A task that enters it is suspended, and the call keeps the job that is the rest of
+/// the task until there is an answer. ``AnsweredCalls`` tells what that is good for.
+// nonisolated(unsafe): `next` and `drain` belong to whoever has the call: the task that pushes it, then the holder of
+// the queue's lock. `job` is written before `phase` publishes it, and `answer` before `phase` says that it is there.
+final actor Call: SerialExecutor {
+    /// What is asked.
+    enum Request {
+        case get(StoreKey)
+        /// A key and those that go with it.
+        case getAll(StoreKey, [StoreKey])
+        /// Indirect, so that the many gets are small.
+        indirect case write(WriteOperation)
     }
 
-    final var next: Unmanaged<Call>?
+    /// What came back.
+    enum Answer {
+        case item(StoreItem?)
+        /// Of a key and of those that go with it, in their order.
+        case items(StoreItem?, [StoreItem?])
+        /// Whether the write took place.
+        case written(Bool)
+        case failure(any Error)
+    }
+
+    private enum Phase: UInt8, AtomicRepresentable {
+        /// The task has not been suspended yet. Whoever answers or cancels the call now leaves it to the task to go on.
+        case made
+        /// Whoever answers or cancels it resumes the task.
+        case waiting
+        case answered
+        case cancelled
+    }
+
+    nonisolated let request: Request
+    nonisolated(unsafe) var next: Unmanaged<Call>?
     /// Which drain of the queue's inlet found the call.
-    final var drain: UInt64 = 0
-    private final var continuation: UnsafeContinuation<Void, Never>?
-    private final var error: (any Error)?
-    private final let phase = Atomic(Phase.made)
+    nonisolated(unsafe) var drain: UInt64 = 0
+    /// The priority of the task.
+    private(set) nonisolated(unsafe) var priority: UInt8 = 0
+    private nonisolated let queue: CallQueue
+    private nonisolated let phase = Atomic(Phase.made)
+    private nonisolated(unsafe) var hasPreference = false
+    private nonisolated(unsafe) var job: UnownedJob?
+    private nonisolated(unsafe) var answer: Answer?
+
+    init(_ request: Request, in queue: CallQueue) {
+        self.request = request
+        self.queue = queue
+    }
 
     /// Whether nobody waits for it any more.
-    final var isOver: Bool {
+    nonisolated var isOver: Bool {
         switch phase.load(ordering: .relaxed) {
         case .made, .waiting: false
         case .answered, .cancelled: true
         }
     }
 
-    /// Waits until the call is answered.
+    // MARK: Waiting
+
+    /// Queues the call and waits until it is answered.
     ///
-    /// - Parameter enqueue: puts the call into a queue.
-    ///
-    /// - Throws: what the call failed with, or `CancellationError` as soon as the task is cancelled: then the
+    /// - Throws: what the call failed with; `CancellationError` as soon as the task is cancelled, and then the
     ///   operation may still happen.
-    final func wait(_ enqueue: () -> Void) async throws {
+    nonisolated func wait() async throws -> Answer {
+        hasPreference = withUnsafeCurrentTask { $0?.unownedTaskExecutor != nil }
         await withTaskCancellationHandler {
-            await withUnsafeContinuation { continuation in
-                self.continuation = continuation
-                if advance(from: .made, to: .waiting) { enqueue() } else { continuation.resume() }
-            }
+            await enter()
         } onCancel: {
-            if !advance(from: .made, to: .cancelled), advance(from: .waiting, to: .cancelled) { continuation?.resume() }
+            if end(.cancelled) { resume() }
         }
-        if phase.load(ordering: .relaxed) == .cancelled { throw CancellationError() }
-        if let error { throw error }
+        guard phase.load(ordering: .relaxed) == .answered, let answer else { throw CancellationError() }
+        if case .failure(let error) = answer { throw error }
+        return answer
     }
 
-    /// Resumes the task that waits, unless it was cancelled. The answer stands in the call.
-    final func finish() {
-        if advance(from: .waiting, to: .answered) { continuation?.resume() }
+    /// Entering the actor is what suspends the task. It must touch something, or the compiler may leave it out.
+    private func enter() { _ = phase.load(ordering: .relaxed) }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { asUnownedSerialExecutor() }
+
+    nonisolated func enqueue(_ job: consuming ExecutorJob) {
+        priority = job.priority.rawValue
+        self.job = UnownedJob(job)
+        if !isOver { queue.push(self) }
+        // Now the task can be resumed, and the call and its queue may be gone at once.
+        if !advance(from: .made, to: .waiting) { resume() }
     }
 
-    /// Fails the call.
-    final func fail(_ error: any Error) {
-        self.error = error
+    // MARK: Answering
+
+    /// Says what the answer is going to be.
+    nonisolated func prepare(_ answer: Answer) { self.answer = answer }
+
+    /// Answers the call, unless it was cancelled.
+    nonisolated func finish(_ answer: Answer) {
+        prepare(answer)
         finish()
     }
 
-    private final func advance(from phase: Phase, to next: Phase) -> Bool {
+    /// Answers the call with what was prepared, unless it was cancelled.
+    nonisolated func finish() {
+        if end(.answered) { resume() }
+    }
+
+    /// Answers the call with what was prepared, unless it was cancelled, and goes on with its task here and now.
+    ///
+    /// - Precondition: this is a thread of the global executor.
+    nonisolated func finishHere() {
+        guard end(.answered), let job else { return }
+        job.runSynchronously(on: hasPreference ? unownedExecutor : .global)
+    }
+
+    /// Ends the call, unless it is over, and says whether its task waits to be resumed.
+    private nonisolated func end(_ phase: Phase) -> Bool {
+        !advance(from: .made, to: phase) && advance(from: .waiting, to: phase)
+    }
+
+    private nonisolated func resume() {
+        guard let job else { return }
+        if hasPreference {
+            Task.detached { job.runSynchronously(on: self.unownedExecutor) }
+        } else {
+            globalConcurrentExecutor.enqueue(job)
+        }
+    }
+
+    private nonisolated func advance(from phase: Phase, to next: Phase) -> Bool {
         self.phase.compareExchange(expected: phase, desired: next, ordering: .acquiringAndReleasing).exchanged
     }
 }
 
-/// A read of one key or of several.
-final class GetCall: Call, @unchecked Sendable {
-    let key: StoreKey
-    /// The keys besides the first one.
-    let otherKeys: ArraySlice<StoreKey>
-    /// The answer to a call with one key.
-    private(set) var item: StoreItem?
-    /// The answer to a call with several keys, in their order.
-    private(set) var items: [StoreItem?] = []
-
-    var keyCount: Int { 1 + otherKeys.count }
-
-    init(_ key: StoreKey) {
-        self.key = key
-        otherKeys = []
-    }
-
-    /// - Precondition: there are at least two keys.
-    init(_ keys: [StoreKey]) {
-        key = keys[0]
-        otherKeys = keys[1...]
-    }
-
-    /// Takes its answer from the items of a batch. The task is resumed by ``Call/finish()``.
-    ///
-    /// - Parameter indices: the index of each key in the batch.
-    func take(_ batch: [StoreItem?], at indices: ArraySlice<Int>) {
-        if indices.count == 1 {
-            item = batch[indices[indices.startIndex]]
-        } else {
-            items = indices.map { batch[$0] }
-        }
-    }
-}
-
-/// A write of one key.
-final class WriteCall: Call, @unchecked Sendable {
-    let operation: WriteOperation
-    /// The answer: whether the write took place.
-    private(set) var tookPlace = false
-
-    init(_ operation: WriteOperation) { self.operation = operation }
-
-    /// Answers the call.
-    func succeed(_ tookPlace: Bool) {
-        self.tookPlace = tookPlace
-        finish()
-    }
-}
-
-/// What can be written. Expiries are memcached's numbers.
-enum WriteOperation: Sendable {
-    case set(StoreKey, [UInt8], expiry: Int)
-    case add(StoreKey, [UInt8], expiry: Int)
-    case compareAndSwap(StoreKey, [UInt8], cas: StoreItem.CAS, expiry: Int)
-    case delete(StoreKey)
-    case flush
-
-    /// Whether it may be sent again when a broken connection left it open whether it took place.
-    var isRepeatable: Bool {
-        switch self {
-        case .delete, .flush: true
-        // Sent twice, a `set` could undo what another caller wrote between its two arrivals.
-        case .set, .add, .compareAndSwap: false
-        }
-    }
+extension UnownedSerialExecutor {
+    /// The executor of code without isolation on a thread of the global executor, which the runtime represents as zero
+    /// and has no public name for. A job that runs on it goes on with its task where that has no isolation either;
+    /// run on the call, it would be queued once more to get there.
+    fileprivate static var global: Self { unsafeBitCast((0, 0), to: Self.self) }
 }

@@ -1,5 +1,5 @@
-/// Calls of one kind, in the order in which they came, linked by `next` and retained.
-struct CallList<Element: Call>: ~Copyable {
+/// Calls, in the order in which they came, linked by `next` and retained.
+struct CallList: ~Copyable {
     private var head: Unmanaged<Call>?
     private var tail: Unmanaged<Call>?
 
@@ -33,12 +33,11 @@ struct CallList<Element: Call>: ~Copyable {
     /// Takes out the first call.
     ///
     /// - Parameter last: the last drain of the inlet that it may come from.
-    mutating func popFirst(through last: UInt64 = .max) -> Element? {
+    mutating func popFirst(through last: UInt64 = .max) -> Call? {
         guard let head, head._withUnsafeGuaranteedRef({ $0.drain <= last }) else { return nil }
         let call = head.takeRetainedValue()
         self.head = call.next
         if self.head == nil { tail = nil }
-        // Only elements are appended.
-        return unsafeDowncast(call, to: Element.self)
+        return call
     }
 }

@@ -9,8 +9,8 @@ import Synchronization
 final class CallQueue: @unchecked Sendable {
     /// What a worker is to do next.
     enum Work {
-        case gets([GetCall])
-        case write(WriteCall)
+        case gets([Call])
+        case write(Call, WriteOperation)
     }
 
     private let maximumBatch: Int
@@ -18,8 +18,8 @@ final class CallQueue: @unchecked Sendable {
     /// Workers that sleep or are about to.
     private let sleepers = Atomic(0)
     private let monitor = Monitor()
-    private var gets = CallList<GetCall>()
-    private var writes = CallList<WriteCall>()
+    private var gets = CallList()
+    private var writes = CallList()
     /// Reads and writes take turns when both wait.
     private var writesAreNext = false
     private var drains: UInt64 = 0
@@ -28,18 +28,14 @@ final class CallQueue: @unchecked Sendable {
 
     // MARK: For tasks
 
-    /// Queues a call and waits until it is answered.
-    ///
-    /// - Throws: what the call failed with; `CancellationError` as soon as the task is cancelled, and then the
-    ///   operation may still happen; ``CacheError`` with code `shutDown` when the queue is closed.
-    func wait(for call: Call) async throws {
-        try await call.wait {
-            switch inlet.push(call) {
-            case .first: wakeSleeper()
-            case .later: break
-            case .refused:
-                call.fail(CacheError(.shutDown, "this store was shut down: make a new one, or shut down later"))
-            }
+    /// Queues a call.
+    func push(_ call: Call) {
+        switch inlet.push(call) {
+        case .first: wakeSleeper()
+        case .later: break
+        case .refused:
+            let message = "this store was shut down: make a new one, or shut down later"
+            call.finish(.failure(CacheError(.shutDown, message)))
         }
     }
 
@@ -71,13 +67,13 @@ final class CallQueue: @unchecked Sendable {
     }
 
     private func takeWork() -> Work? {
-        if writesAreNext || gets.isEmpty, let call = writes.popFirst() {
+        if writesAreNext || gets.isEmpty, let call = writes.popFirst(), case .write(let operation) = call.request {
             writesAreNext = false
-            return .write(call)
+            return .write(call, operation)
         }
         guard !gets.isEmpty else { return nil }
         writesAreNext = true
-        var batch: [GetCall] = []
+        var batch: [Call] = []
         batch.reserveCapacity(maximumBatch)
         while batch.count < maximumBatch, let call = gets.popFirst() {
             if !call.isOver { batch.append(call) }
@@ -101,7 +97,7 @@ final class CallQueue: @unchecked Sendable {
             let isGet = call._withUnsafeGuaranteedRef {
                 oldest = $0.next
                 $0.drain = drains
-                return $0 is GetCall
+                return if case .write = $0.request { false } else { true }
             }
             if isGet { gets.append(call) } else { writes.append(call) }
         }
@@ -110,8 +106,8 @@ final class CallQueue: @unchecked Sendable {
     /// Fails the calls that came with a drain or before: the server did not answer in the time that they have waited
     /// already.
     func fail(through drain: UInt64, _ error: CacheError) {
-        while let call = monitor.locked({ gets.popFirst(through: drain) }) { call.fail(error) }
-        while let call = monitor.locked({ writes.popFirst(through: drain) }) { call.fail(error) }
+        while let call = monitor.locked({ gets.popFirst(through: drain) }) { call.finish(.failure(error)) }
+        while let call = monitor.locked({ writes.popFirst(through: drain) }) { call.finish(.failure(error)) }
     }
 
     // MARK: For both

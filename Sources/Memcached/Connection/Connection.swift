@@ -1,14 +1,6 @@
 import CLibMemcached
 import MintCache
 
-#if canImport(Darwin)
-import Darwin
-#elseif canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
 /// One connection to one server: a `memcached_st` and the one result that it fetches into.
 ///
 /// It is not `Sendable`.
@@ -24,8 +16,6 @@ final class Connection: ServerConnection {
     private var knownBreaks = 0
     /// Whether the server answered since the connection was made: only then can it break.
     private var hasAnswered = false
-    private var pointers: [UnsafePointer<CChar>?] = []
-    private var lengths: [Int] = []
 
     init(
         _ server: MemcachedServer, operationTimeout: Duration, connectTimeout: Duration, breaks: ConnectionBreaks
@@ -78,28 +68,14 @@ final class Connection: ServerConnection {
     }
 
     private func get(_ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout [StoreItem?]) -> ReturnCode {
-        let code = batch.withBytes { bytes in
-            pointers.removeAll(keepingCapacity: true)
-            lengths.removeAll(keepingCapacity: true)
-            for index in line {
-                pointers.append(UnsafeRawPointer(bytes + batch.offset(of: index)).assumingMemoryBound(to: CChar.self))
-                lengths.append(batch.length(of: index))
-            }
-            let sent = memcached_mget(handle, pointers, lengths, line.count)
-            guard sent == MEMCACHED_SUCCESS else { return ReturnCode(sent) }
-            return fetch(line, of: batch, bytes, into: &items)
-        }
-        guard let code, code != ReturnCode(MEMCACHED_SUCCESS) else {
-            hasAnswered = true
-            return ReturnCode(MEMCACHED_SUCCESS)
-        }
-        close(after: code)
+        var code = ReturnCode(
+            batch.withLine(line) { keys, lengths in memcached_mget(handle, keys, lengths, line.count) })
+        if code == ReturnCode(MEMCACHED_SUCCESS) { code = fetch(line, of: batch, into: &items) }
+        if code == ReturnCode(MEMCACHED_SUCCESS) { hasAnswered = true } else { close(after: code) }
         return code
     }
 
-    private func fetch(
-        _ line: Range<Int>, of batch: borrowing KeyBatch, _ bytes: UnsafePointer<UInt8>, into items: inout [StoreItem?]
-    ) -> ReturnCode {
+    private func fetch(_ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout [StoreItem?]) -> ReturnCode {
         var expected = line.lowerBound
         while true {
             // With a count of zero the library reports errors as "not found".
@@ -110,13 +86,9 @@ final class Connection: ServerConnection {
             }
             // The server answers in the order of the keys and leaves out what it has not. A key that is not among
             // those still expected belongs to another question: the stream is out of step.
-            let length = memcached_result_key_length(result)
-            guard let key = memcached_result_key_value(result) else { return ReturnCode(MEMCACHED_PROTOCOL_ERROR) }
-            while expected < line.upperBound,
-                batch.length(of: expected) != length || memcmp(bytes + batch.offset(of: expected), key, length) != 0
-            {
-                expected += 1
-            }
+            let key = UnsafeRawBufferPointer(
+                start: memcached_result_key_value(result), count: memcached_result_key_length(result))
+            while expected < line.upperBound, !batch.key(expected, is: key) { expected += 1 }
             // A length beyond all bounds wraps around in the library and arrives as a negative one.
             let size = memcached_result_length(result)
             guard expected < line.upperBound, size >= 0 else { return ReturnCode(MEMCACHED_PROTOCOL_ERROR) }

@@ -3,77 +3,120 @@ import MintCache
 /// The distinct keys of a batch of gets, their bytes side by side where C can read them. It is filled again and again
 /// by one worker and keeps its storage.
 struct KeyBatch: ~Copyable {
-    /// Where a key's bytes are.
-    private struct Span {
-        var offset: Int
-        var count: Int
-    }
-
     /// libmemcached sends what fits into its write buffer of 8,196 bytes at once: keep a line below that.
     static let longestLine = 8_000
 
+    /// The keys' bytes, one after the other.
     private var arena: [UInt8] = []
-    private var spans: [Span] = []
-    /// An open-addressing hash table of indices into `spans`; -1 is a free slot.
-    private var slots: [Int32] = []
+    private var offsets: [Int] = []
+    private var lengths: [Int] = []
+    /// An open-addressing hash table of indices of keys, at most half full; -1 is a free slot.
+    private var slots = Self.freeSlots(256)
 
-    var count: Int { spans.count }
+    var count: Int { lengths.count }
 
     init() {}
 
-    /// Empties the batch and makes room for a number of keys.
-    mutating func reset(forKeys number: Int) {
+    mutating func removeAll() {
         arena.removeAll(keepingCapacity: true)
-        spans.removeAll(keepingCapacity: true)
-        var size = 64
-        while size < number * 2 { size *= 2 }
-        slots.removeAll(keepingCapacity: true)
-        slots.append(contentsOf: repeatElement(-1, count: size))
+        offsets.removeAll(keepingCapacity: true)
+        lengths.removeAll(keepingCapacity: true)
+        for slot in slots.indices { slots[slot] = -1 }
     }
 
     /// The index of a key, which is added when it is not there yet.
     mutating func index(of key: StoreKey) -> Int {
-        let mask = slots.count - 1
-        let hash = key.bytes.withUnsafeBytes { XXHash32.hash($0, seed: 0) }
-        var slot = Int(truncatingIfNeeded: hash) & mask
-        while slots[slot] >= 0 {
-            let index = Int(slots[slot])
-            if matches(index, key) { return index }
-            slot = (slot + 1) & mask
+        key.bytes.withUnsafeBytes { bytes in
+            let slot = slot(of: bytes)
+            if slots[slot] >= 0 { return Int(slots[slot]) }
+            slots[slot] = Int32(count)
+            offsets.append(arena.count)
+            lengths.append(bytes.count)
+            arena.append(contentsOf: bytes)
+            if count * 2 > slots.count { growTable() }
+            return count - 1
         }
-        slots[slot] = Int32(spans.count)
-        spans.append(Span(offset: arena.count, count: key.bytes.count))
-        arena.append(contentsOf: key.bytes)
-        return spans.count - 1
     }
+
+    /// Whether a key has these bytes.
+    func key(_ index: Int, is bytes: UnsafeRawBufferPointer) -> Bool {
+        arena.withUnsafeBytes {
+            UnsafeRawBufferPointer(rebasing: $0[offsets[index]..<offsets[index] + lengths[index]]).isSame(as: bytes)
+        }
+    }
+
+    // MARK: Lines
 
     /// The indices after `start` whose keys go on one line: at most a number of them, and of bytes.
     func line(from start: Int, maximumKeys: Int) -> Range<Int> {
         var end = start
         var bytes = 0
-        while end < spans.count, end - start < maximumKeys {
-            bytes += spans[end].count + 1
+        while end < count, end - start < maximumKeys {
+            bytes += lengths[end] + 1
             if bytes > Self.longestLine, end > start { break }
             end += 1
         }
         return start..<end
     }
 
-    /// Calls a closure with the bytes of all keys; they must not escape it.
-    func withBytes<Result>(_ body: (UnsafePointer<UInt8>) throws -> Result) rethrows -> Result? {
-        try arena.withUnsafeBufferPointer { try $0.baseAddress.map(body) }
-    }
-
-    func offset(of index: Int) -> Int { spans[index].offset }
-
-    func length(of index: Int) -> Int { spans[index].count }
-
-    private func matches(_ index: Int, _ key: StoreKey) -> Bool {
-        let span = spans[index]
-        return arena.withUnsafeBytes { arena in
-            key.bytes.withUnsafeBytes {
-                UnsafeRawBufferPointer(rebasing: arena[span.offset..<span.offset + span.count]).isSame(as: $0)
+    /// Calls a closure with the keys of a line and their lengths as C wants them; they must not escape it.
+    func withLine<Result>(
+        _ line: Range<Int>, _ body: (UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int>?) -> Result
+    ) -> Result {
+        arena.withUnsafeBytes { arena in
+            lengths.withUnsafeBufferPointer { lengths in
+                withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: line.count) { keys in
+                    for (place, index) in line.enumerated() {
+                        let key = arena.baseAddress.map { $0 + offsets[index] }
+                        keys.initializeElement(at: place, to: key?.assumingMemoryBound(to: CChar.self))
+                    }
+                    return body(keys.baseAddress, UnsafeBufferPointer(rebasing: lengths[line]).baseAddress)
+                }
             }
         }
+    }
+
+    // MARK: The table
+
+    /// Where a key is in the table, or is to be.
+    private func slot(of bytes: UnsafeRawBufferPointer) -> Int {
+        let mask = slots.count - 1
+        var slot = Self.hash(bytes) & mask
+        while slots[slot] >= 0, !key(Int(slots[slot]), is: bytes) { slot = (slot + 1) & mask }
+        return slot
+    }
+
+    private mutating func growTable() {
+        slots = Self.freeSlots(slots.count * 2)
+        arena.withUnsafeBytes { arena in
+            for index in lengths.indices {
+                let bytes = UnsafeRawBufferPointer(rebasing: arena[offsets[index]..<offsets[index] + lengths[index]])
+                slots[slot(of: bytes)] = Int32(index)
+            }
+        }
+    }
+
+    private static func freeSlots(_ count: Int) -> [Int32] { [Int32](repeating: -1, count: count) }
+
+    /// A hash for tables of a few hundred keys, eight bytes at a time. Keys that collide on purpose cost a comparison
+    /// each.
+    private static func hash(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var hash = UInt64(truncatingIfNeeded: bytes.count)
+        var offset = 0
+        while offset &+ 8 <= bytes.count {
+            hash = mix(hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            offset &+= 8
+        }
+        var rest: UInt64 = 0
+        while offset < bytes.count {
+            rest = rest &<< 8 | UInt64(bytes[offset])
+            offset &+= 1
+        }
+        return Int(truncatingIfNeeded: mix(hash ^ rest))
+    }
+
+    private static func mix(_ word: UInt64) -> UInt64 {
+        let product = word &* 0x9E37_79B9_7F4A_7C15
+        return product ^ product &>> 32
     }
 }

@@ -5,9 +5,7 @@ struct Worker: ~Copyable {
     private let queue: CallQueue
     private let connection: any ServerConnection
     private let maximumBatch: Int
-    private var keys = KeyBatch()
-    /// The batch index of each key of each call, one call after the other.
-    private var indices: [Int] = []
+    private var batch = GetBatch()
 
     init(queue: CallQueue, connection: any ServerConnection, maximumBatch: Int) {
         self.queue = queue
@@ -20,7 +18,7 @@ struct Worker: ~Copyable {
             do {
                 switch work {
                 case .gets(let calls): try get(calls)
-                case .write(let call): try write(call)
+                case .write(let call, let operation): try write(call, operation)
                 }
             } catch let error as CacheError where error.code == .timeout {
                 // Whoever waited for the server all the while would only wait for one more.
@@ -31,36 +29,23 @@ struct Worker: ~Copyable {
         }
     }
 
-    private mutating func get(_ calls: [GetCall]) throws {
+    private mutating func get(_ calls: [Call]) throws {
         guard !calls.isEmpty else { return }
-        keys.reset(forKeys: calls.reduce(0) { $0 + $1.keyCount })
-        indices.removeAll(keepingCapacity: true)
-        for call in calls {
-            indices.append(keys.index(of: call.key))
-            for key in call.otherKeys { indices.append(keys.index(of: key)) }
-        }
+        batch.fill(calls)
         do {
-            let items = try connection.get(keys, maximumKeys: maximumBatch)
-            var next = 0
-            for call in calls {
-                call.take(items, at: indices[next..<next + call.keyCount])
-                next += call.keyCount
-            }
-            // In one go: resumed one by one, each task would run and find the executor's queue empty, which costs two
-            // context switches.
-            for call in calls { call.finish() }
+            batch.answer(with: try connection.get(batch.keys, maximumKeys: maximumBatch))
         } catch {
-            for call in calls { call.fail(error) }
+            batch.fail(error)
             throw error
         }
     }
 
-    private func write(_ call: WriteCall) throws {
+    private func write(_ call: Call, _ operation: WriteOperation) throws {
         guard !call.isOver else { return }
         do {
-            call.succeed(try connection.write(call.operation))
+            call.finish(.written(try connection.write(operation)))
         } catch {
-            call.fail(error)
+            call.finish(.failure(error))
             throw error
         }
     }

@@ -3,7 +3,7 @@
 /// The bytes are documented in the DocC article *The envelope*; `EnvelopeCoding.swift` reads and writes them.
 enum Envelope: Equatable {
     /// Nobody has a value yet; someone holds the lease to load one.
-    case pending(Lease, stamps: [GroupStamp])
+    case pending(Lease, stamps: GroupStamps)
     /// A value, fresh or stale, and perhaps a claim on refreshing it.
     case value(CachedRecord)
 
@@ -23,14 +23,6 @@ struct LoadToken: RawRepresentable, Hashable, Sendable {
     static func random() -> LoadToken { LoadToken(rawValue: .random(in: 0 ... .max)) }
 }
 
-/// A random number that names one generation of a group. Random and never counted up: a counter that was evicted
-/// starts again, and with it come back the values of the generations it had before.
-struct GroupStamp: RawRepresentable, Hashable, Sendable {
-    let rawValue: UInt64
-
-    static func random() -> GroupStamp { GroupStamp(rawValue: .random(in: 0 ... .max)) }
-}
-
 /// The right of one load to fill a register, and until when others wait for it.
 struct Lease: Equatable, Sendable {
     var token: LoadToken
@@ -48,11 +40,11 @@ struct CachedRecord: Equatable, Sendable {
     /// Who is refreshing it, if anyone.
     var claim: Lease?
     /// The stamps of its groups when its load began, in the order of the groups.
-    var stamps: [GroupStamp]
+    var stamps: GroupStamps
     var payload: Payload
 
     /// Whether it may be served, fresh or stale: its groups are as they were, and the stale window is not over.
-    func isServable(under stamps: [GroupStamp], at now: WallTime, staleFor: Duration) -> Bool {
+    func isServable(under stamps: GroupStamps, at now: WallTime, staleFor: Duration) -> Bool {
         (self.stamps == stamps || PlantedMistake.serveWhateverTheStamps.isPlanted)
             && (now < freshUntil || now < freshUntil + staleFor)
     }

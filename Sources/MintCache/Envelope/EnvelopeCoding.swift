@@ -191,7 +191,9 @@ private struct ByteReader {
 
     mutating func time() -> WallTime { WallTime(microseconds: read()) }
 
-    mutating func stamps(_ count: Int) -> [GroupStamp] {
-        (0..<count).map { _ in GroupStamp(rawValue: read()) }
+    mutating func stamps(_ count: Int) -> GroupStamps {
+        var stamps = GroupStamps()
+        for _ in 0..<count { stamps.append(GroupStamp(rawValue: read())) }
+        return stamps
     }
 }

@@ -49,6 +49,16 @@ public final class InMemoryStore: CacheStore {
         return items.withLock { items in keys.map { items.item($0, at: now) } }
     }
 
+    /// Reads an item and others that go with it, as they stood at one moment.
+    public func get(
+        _ key: StoreKey, with others: [StoreKey]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        let now = clock.now
+        return items.withLock { items in
+            (items.item(key, at: now), others.map { items.item($0, at: now) })
+        }
+    }
+
     /// Stores a value whatever stood there.
     public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
         let expiry = try expiryTime(expiry)

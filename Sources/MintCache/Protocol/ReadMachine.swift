@@ -45,6 +45,15 @@ struct ReadMachine {
         var item: ValueItem?
         var groups: Groups
 
+        /// The fresh value under the stamps that were read, if that is what stands there: what ``Action/serve(_:)``
+        /// would serve, without going through the machine.
+        func hit(at now: WallTime) -> CachedRecord? {
+            guard case .value(let record) = item?.envelope, now < record.freshUntil, case .stamps(let stamps) = groups,
+                record.isServable(under: stamps, at: now, staleFor: .zero)
+            else { return nil }
+            return record
+        }
+
         /// The same with an item that is nothing to us.
         var withGarbage: Read { Read(item: item.map { ValueItem(cas: $0.cas) }, groups: groups) }
     }
@@ -58,7 +67,7 @@ struct ReadMachine {
 
     /// What was read under the generation keys.
     enum Groups {
-        case stamps([GroupStamp])
+        case stamps(GroupStamps)
         /// Some have no stamp.
         case incomplete([Planting])
     }
@@ -102,7 +111,7 @@ struct ReadMachine {
     }
 
     /// The five rules of a read, once every group has a stamp.
-    private mutating func decide(_ item: ValueItem?, stamps: [GroupStamp], at now: WallTime) -> Action {
+    private mutating func decide(_ item: ValueItem?, stamps: GroupStamps, at now: WallTime) -> Action {
         switch item?.envelope {
         case .value(let record) where record.isServable(under: stamps, at: now, staleFor: policy.staleFor):
             guard let item else { break }
@@ -169,7 +178,7 @@ struct ReadMachine {
 struct Acquisition: Equatable {
     var token: LoadToken
     /// The stamps that were read before, which a fill under this lease carries.
-    var stamps: [GroupStamp]
+    var stamps: GroupStamps
     /// The item to swap; `nil` to add where there is none.
     var over: StoreItem.CAS?
     var envelope: Envelope

@@ -18,6 +18,10 @@ public protocol CacheStore: Sendable {
     /// The items need not have stood in the store all at one moment.
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?]
 
+    /// Reads an item and others that go with it: the same as ``get(_:)-([StoreKey])``, which it is by default, for
+    /// stores that can spare making and taking apart the lists.
+    func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?])
+
     /// Stores a value whatever stood there.
     ///
     /// - Parameter expiry: how long to keep the item at least, room permitting; `nil` is for ever.
@@ -39,6 +43,16 @@ public protocol CacheStore: Sendable {
 
     /// Removes what stands there, and says whether anything did.
     func delete(_ key: StoreKey) async throws -> Bool
+}
+
+extension CacheStore {
+    /// Reads an item and others that go with it.
+    public func get(
+        _ key: StoreKey, with others: [StoreKey]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        let items = try await get([key] + others)
+        return (items[0], Array(items.dropFirst()))
+    }
 }
 
 /// A value as it stands in a store.

@@ -12,16 +12,15 @@ package enum XXHash32 {
         var offset = 0
         var hash: UInt32
         if bytes.count >= 16 {
-            var lanes = SIMD4(seed &+ prime1 &+ prime2, seed &+ prime2, seed, seed &- prime1)
+            var (first, second, third, fourth) = (seed &+ prime1 &+ prime2, seed &+ prime2, seed, seed &- prime1)
             while offset &+ 16 <= bytes.count {
-                let words = SIMD4(
-                    word(bytes, offset), word(bytes, offset &+ 4), word(bytes, offset &+ 8), word(bytes, offset &+ 12))
-                lanes = lanes &+ words &* prime2
-                lanes = (lanes &<< 13) | (lanes &>> 19)
-                lanes = lanes &* prime1
+                first = round(first, word(bytes, offset))
+                second = round(second, word(bytes, offset &+ 4))
+                third = round(third, word(bytes, offset &+ 8))
+                fourth = round(fourth, word(bytes, offset &+ 12))
                 offset &+= 16
             }
-            hash = rotate(lanes.x, 1) &+ rotate(lanes.y, 7) &+ rotate(lanes.z, 12) &+ rotate(lanes.w, 18)
+            hash = rotate(first, 1) &+ rotate(second, 7) &+ rotate(third, 12) &+ rotate(fourth, 18)
         } else {
             hash = seed &+ prime5
         }
@@ -37,6 +36,10 @@ package enum XXHash32 {
         hash = (hash ^ (hash &>> 15)) &* prime2
         hash = (hash ^ (hash &>> 13)) &* prime3
         return hash ^ (hash &>> 16)
+    }
+
+    private static func round(_ lane: UInt32, _ word: UInt32) -> UInt32 {
+        rotate(lane &+ word &* prime2, 13) &* prime1
     }
 
     private static func word(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt32 {

@@ -17,7 +17,7 @@ struct SieveCache {
 
     private let capacity: Int
     private var places: [StoreKey: Int] = [:]
-    private var nodes: [Node?] = []
+    private var nodes: [Node] = []
     private var free: [Int] = []
     private var newest = none
     private var oldest = none
@@ -32,14 +32,12 @@ struct SieveCache {
     /// The item under a key, unless it has expired; marks it as visited.
     mutating func item(_ key: StoreKey, at now: WallTime) -> StoreItem? {
         guard let place = places[key] else { return nil }
-        // In place: to take the node out and put it back would be several times the work of the rest.
-        let item: StoreItem? = nodes.withUnsafeMutableBufferPointer { nodes in
-            if let expiry = nodes[place]?.expiry, expiry <= now { return nil }
-            nodes[place]?.visited = true
-            return nodes[place]?.item
+        if let expiry = nodes[place].expiry, expiry <= now {
+            remove(at: place)
+            return nil
         }
-        if item == nil { remove(at: place) }
-        return item
+        nodes[place].visited = true
+        return nodes[place].item
     }
 
     /// Stores a value under a new CAS id and evicts until there is room for it.
@@ -55,11 +53,11 @@ struct SieveCache {
                 .valueTooLarge,
                 "a value of \(value.count) bytes does not fit into a store of \(capacity): raise its capacity")
         }
-        if let place = places[key], let old = nodes[place] {
-            byteCount += node.size - old.size
-            nodes[place]?.item = node.item
-            nodes[place]?.expiry = expiry
-            nodes[place]?.visited = true
+        if let place = places[key] {
+            byteCount += node.size - nodes[place].size
+            nodes[place].item = node.item
+            nodes[place].expiry = expiry
+            nodes[place].visited = true
         } else {
             insert(node)
         }
@@ -80,21 +78,21 @@ struct SieveCache {
 
     private mutating func insert(_ node: Node) {
         let place = free.popLast() ?? nodes.endIndex
-        if place == nodes.endIndex { nodes.append(nil) }
-        nodes[place] = node
-        nodes[place]?.older = newest
-        if newest == Self.none { oldest = place } else { nodes[newest]?.newer = place }
+        if place == nodes.endIndex { nodes.append(node) } else { nodes[place] = node }
+        nodes[place].older = newest
+        if newest == Self.none { oldest = place } else { nodes[newest].newer = place }
         newest = place
         places[node.key] = place
         byteCount += node.size
     }
 
     private mutating func remove(at place: Int) {
-        guard let node = nodes[place] else { return }
-        if node.newer == Self.none { newest = node.older } else { nodes[node.newer]?.older = node.older }
-        if node.older == Self.none { oldest = node.newer } else { nodes[node.older]?.newer = node.newer }
+        let node = nodes[place]
+        if node.newer == Self.none { newest = node.older } else { nodes[node.newer].older = node.older }
+        if node.older == Self.none { oldest = node.newer } else { nodes[node.older].newer = node.newer }
         if hand == place { hand = node.newer }
-        nodes[place] = nil
+        // A free place keeps its key until it is taken again.
+        nodes[place].item.value = []
         free.append(place)
         places[node.key] = nil
         byteCount -= node.size
@@ -104,10 +102,9 @@ struct SieveCache {
     private mutating func evict(sparing key: StoreKey) {
         while true {
             if hand == Self.none { hand = oldest }
-            guard let node = nodes[hand] else { return }
-            if node.visited || node.key == key {
-                nodes[hand]?.visited = false
-                hand = node.newer
+            if nodes[hand].visited || nodes[hand].key == key {
+                nodes[hand].visited = false
+                hand = nodes[hand].newer
             } else {
                 return remove(at: hand)
             }

@@ -33,6 +33,23 @@ struct StoreConformanceTests {
         }
     }
 
+    @Test("returns an item and those that go with it, wherever they are", arguments: StoreKind.allCases)
+    func getWith(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let keys = try (0..<20).map { try StoreKey("conformance:\($0)") }
+            for (number, key) in keys.enumerated() where !number.isMultiple(of: 4) {
+                try await store.set(key, to: [UInt8(number)], expiry: nil)
+            }
+            for number in keys.indices {
+                let expected = keys.indices.map { $0.isMultiple(of: 4) ? nil : [UInt8($0)] }
+                let (item, others) = try await store.get(keys[number], with: keys)
+                #expect(item?.value == expected[number])
+                #expect(others.map(\.?.value) == expected)
+                #expect(try await store.get(keys[number], with: []).item?.value == expected[number])
+            }
+        }
+    }
+
     @Test("adds only where nothing stands", arguments: StoreKind.allCases)
     func add(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in

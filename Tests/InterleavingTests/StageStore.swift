@@ -145,8 +145,8 @@ struct StageStore: CacheStore {
 extension Envelope {
     fileprivate var stamps: [GroupStamp?] {
         switch self {
-        case .pending(_, let stamps): stamps
-        case .value(let record): record.stamps
+        case .pending(_, let stamps): Array(stamps)
+        case .value(let record): Array(record.stamps)
         }
     }
 }

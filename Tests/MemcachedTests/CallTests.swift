@@ -11,25 +11,19 @@ struct CallTests {
 
     private func get(_ queue: CallQueue) -> Task<StoreItem?, any Error> {
         Task {
-            let call = GetCall(key)
-            try await queue.wait(for: call)
-            return call.item
+            guard case .item(let item) = try await Call(.get(key), in: queue).wait() else { return nil }
+            return item
         }
     }
 
     /// Waits until so many gets are queued, and takes them as a worker does.
-    private func take(_ count: Int, from queue: CallQueue) async throws -> [GetCall] {
-        var calls: [GetCall] = []
+    private func take(_ count: Int, from queue: CallQueue) async throws -> [Call] {
+        var calls: [Call] = []
         try await eventually {
             if queue.waiting > 0, case .gets(let batch) = queue.next()?.work { calls += batch }
             return calls.count >= count
         }
         return calls
-    }
-
-    private func answer(_ call: GetCall, _ items: [StoreItem?]) {
-        call.take(items, at: [0])
-        call.finish()
     }
 
     private func item(_ number: UInt64) throws -> StoreItem {
@@ -41,7 +35,7 @@ struct CallTests {
         let queue = CallQueue(maximumBatch: 100)
         let tasks = [get(queue), get(queue)]
         let calls = try await take(2, from: queue)
-        for call in calls { answer(call, [try item(1)]) }
+        for call in calls { call.finish(.item(try item(1))) }
         for task in tasks { #expect(try await task.value?.cas.rawValue == 1) }
     }
 
@@ -53,7 +47,7 @@ struct CallTests {
         var sizes: [Int] = []
         while queue.waiting > 0, case .gets(let batch) = queue.next()?.work {
             sizes.append(batch.count)
-            for call in batch { answer(call, [nil]) }
+            for call in batch { call.finish(.item(nil)) }
         }
         #expect(sizes == [10, 10, 5])
         for task in tasks { #expect(try await task.value == nil) }
@@ -71,7 +65,7 @@ struct CallTests {
         #expect(calls.count == 2)
         inFlight.cancel()
         await #expect(throws: CancellationError.self) { try await inFlight.value }
-        for call in calls { answer(call, [try item(2)]) }
+        for call in calls { call.finish(.item(try item(2))) }
         #expect(try await patient.value?.cas.rawValue == 2)
     }
 
@@ -81,7 +75,7 @@ struct CallTests {
         let gate = Gate()
         let task = Task {
             try? await gate.pass()
-            try await queue.wait(for: GetCall(key))
+            _ = try await Call(.get(key), in: queue).wait()
         }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
@@ -93,7 +87,7 @@ struct CallTests {
         let queue = CallQueue(maximumBatch: 1)
         let gets = (0..<3).map { _ in get(queue) }
         let writes = (0..<3).map { _ in
-            Task { try await queue.wait(for: WriteCall(.delete(key))) }
+            Task { try await Call(.write(.delete(key)), in: queue).wait() }
         }
         try await eventually { queue.waiting == 6 }
         var order = ""
@@ -101,10 +95,10 @@ struct CallTests {
             switch queue.next()?.work {
             case .gets(let batch):
                 order += "r"
-                for call in batch { answer(call, [nil]) }
-            case .write(let call):
+                for call in batch { call.finish(.item(nil)) }
+            case .write(let call, _):
                 order += "w"
-                call.succeed(true)
+                call.finish(.written(true))
             case nil: break
             }
         }
@@ -123,14 +117,14 @@ struct CallTests {
         let late = get(queue)
         try await eventually { queue.waiting == 4 }
         let error = CacheError(.timeout, "no answer")
-        for call in asked { call.fail(error) }
+        for call in asked { call.finish(.failure(error)) }
         queue.fail(through: drain, error)
         for task in tasks {
             let error = await #expect(throws: CacheError.self) { try await task.value }
             #expect(error?.code == .timeout)
         }
         #expect(queue.waiting == 1)
-        for call in try await take(1, from: queue) { answer(call, [nil]) }
+        for call in try await take(1, from: queue) { call.finish(.item(nil)) }
         #expect(try await late.value == nil)
     }
 
@@ -142,7 +136,7 @@ struct CallTests {
         queue.close()
         let error = await #expect(throws: CacheError.self) { try await get(queue).value }
         #expect(error?.code == .shutDown)
-        for call in try await take(1, from: queue) { answer(call, [nil]) }
+        for call in try await take(1, from: queue) { call.finish(.item(nil)) }
         #expect(try await early.value == nil)
         #expect(queue.next()?.work == nil)
     }

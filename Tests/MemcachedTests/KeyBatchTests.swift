@@ -9,17 +9,33 @@ struct KeyBatchTests {
     func deduplicates() throws {
         var batch = KeyBatch()
         for round in 1...3 {
-            batch.reset(forKeys: 1000)
+            batch.removeAll()
             for number in 0..<500 { #expect(batch.index(of: try StoreKey("key:\(number)")) == number) }
             for number in 0..<500 { #expect(batch.index(of: try StoreKey("key:\(number)")) == number) }
             #expect(batch.count == 500, "round \(round)")
         }
     }
 
+    @Test("tells keys apart that differ in one byte, wherever it is")
+    func similarKeys() throws {
+        var batch = KeyBatch()
+        var keys: [StoreKey] = []
+        for length in [1, 7, 8, 9, 16, 250] {
+            for position in 0..<length {
+                var bytes = [UInt8](repeating: 0x61, count: length)
+                bytes[position] = 0x62
+                keys.append(try StoreKey(bytes: bytes))
+            }
+        }
+        #expect(keys.map { batch.index(of: $0) } == Array(keys.indices))
+        for (index, key) in keys.enumerated() {
+            #expect(key.bytes.withUnsafeBytes { batch.key(index, is: $0) })
+        }
+    }
+
     @Test("is cut into lines of at most so many keys and under 8 KB")
     func lines() throws {
         var batch = KeyBatch()
-        batch.reset(forKeys: 100)
         for number in 100..<200 {
             _ = batch.index(of: try StoreKey(String(repeating: "k", count: 247) + "\(number)"))
         }
@@ -27,13 +43,15 @@ struct KeyBatchTests {
         var lines: [Int] = []
         while start < batch.count {
             let line = batch.line(from: start, maximumKeys: 100)
-            let bytes = line.reduce(0) { $0 + batch[$1].count + 1 }
+            let bytes = batch.withLine(line) { _, lengths in
+                UnsafeBufferPointer(start: lengths, count: line.count).reduce(0) { $0 + $1 + 1 }
+            }
             #expect(bytes + "gets\r\n".utf8.count <= 8196)
             lines.append(line.count)
             start = line.upperBound
         }
         #expect(lines == [31, 31, 31, 7])
-        batch.reset(forKeys: 100)
+        batch.removeAll()
         for number in 0..<100 { _ = batch.index(of: try StoreKey("\(number)")) }
         #expect(batch.line(from: 0, maximumKeys: 40) == 0..<40)
         #expect(batch.line(from: 80, maximumKeys: 40) == 80..<100)

@@ -10,7 +10,7 @@ struct EnvelopeTests {
         CachedRecord(
             identity: LoadToken(rawValue: 0x1122_3344_5566_7788), createdAt: WallTime(microseconds: 5),
             freshUntil: WallTime(microseconds: -6), loadMicroseconds: 7, claim: claim,
-            stamps: (0..<stamps).map { GroupStamp(rawValue: UInt64($0) + 9) },
+            stamps: GroupStamps((0..<stamps).map { GroupStamp(rawValue: UInt64($0) + 9) }),
             payload: Payload(tag: 0xDEAD_BEEF, bytes: payload[...]))
     }
 

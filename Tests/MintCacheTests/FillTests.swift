@@ -6,7 +6,7 @@ import Testing
 struct FillTests {
     private let now = WallTime(microseconds: 1_000_000_000)
     private let token = LoadToken(rawValue: 7)
-    private let stamps = [GroupStamp(rawValue: 1)]
+    private let stamps: GroupStamps = [GroupStamp(rawValue: 1)]
     private let payload = Payload(tag: 1, bytes: [1])
 
     private var lease: Lease { Lease(token: token, until: now + .seconds(5)) }

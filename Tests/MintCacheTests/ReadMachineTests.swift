@@ -32,7 +32,12 @@ struct ReadMachineTests {
         _ item: Item?, groups: ReadMachine.Groups? = nil, goal: ReadMachine.Goal = .value, decodes: Bool = true
     ) -> String {
         var machine = ReadMachine(policy: policy, goal: goal)
-        return word(&machine, item, groups, decodes: decodes, at: now)
+        let word = word(&machine, item, groups, decodes: decodes, at: now)
+        if goal == .value, decodes {
+            let hit = ReadMachine.Read(item: item, groups: groups ?? .stamps([stamp])).hit(at: now)
+            #expect((hit != nil) == word.hasPrefix("serve"), "a hit is what the machine serves")
+        }
+        return word
     }
 
     private func word(

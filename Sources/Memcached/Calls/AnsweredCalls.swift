@@ -17,7 +17,7 @@ import Musl
 final class AnsweredCalls: Sendable {
     /// So few are resumed one by one.
     private static let few = 4
-    private static let processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    static let processors = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
 
     private let calls: [Call]
     private let next = Atomic(0)

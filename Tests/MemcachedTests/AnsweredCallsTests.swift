@@ -1,0 +1,145 @@
+import Dispatch
+import MintCache
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Memcached
+
+/// What becomes of the tasks whose calls were answered together, with the test in the place of the worker.
+@Suite("Calls that were answered together")
+struct AnsweredCallsTests {
+    private let key = StoreKey(trusted: [0x6B])
+    private let queue = CallQueue(maximumBatch: 1000)
+
+    /// Waits until so many gets are queued, and answers each with its place as the CAS id, all at once.
+    private func answer(_ count: Int) async throws {
+        try await eventually { queue.waiting == count }
+        guard case .gets(let calls) = queue.next()?.work else { return }
+        for (place, call) in calls.enumerated() { call.prepare(.item(try item(UInt64(place + 1)))) }
+        AnsweredCalls(calls).resume()
+    }
+
+    private func item(_ number: UInt64) throws -> StoreItem {
+        StoreItem(value: [], cas: try #require(StoreItem.CAS(rawValue: number)))
+    }
+
+    private func get() async throws -> UInt64? {
+        guard case .item(let item) = try await Call(.get(key), in: queue).wait() else { return nil }
+        return item?.cas.rawValue
+    }
+
+    @Test("each have their own answer, few or many", arguments: [1, 4, 5, 300])
+    func answers(count: Int) async throws {
+        let tasks = (0..<count).map { _ in Task { try await get() } }
+        try await answer(count)
+        var places: Set<UInt64> = []
+        for task in tasks { places.insert(try #require(try await task.value)) }
+        #expect(places.count == count)
+    }
+
+    @Test("and cancelled among them leave the others alone")
+    func cancellation() async throws {
+        let tasks = (0..<50).map { _ in Task { try await get() } }
+        try await eventually { queue.waiting == 50 }
+        guard case .gets(let calls) = queue.next()?.work else { return }
+        for task in tasks.prefix(25) { task.cancel() }
+        for call in calls { call.prepare(.item(nil)) }
+        AnsweredCalls(calls).resume()
+        for task in tasks.prefix(25) { await #expect(throws: CancellationError.self) { try await task.value } }
+        for task in tasks.dropFirst(25) { #expect(try await task.value == nil) }
+    }
+
+    @Test("may be answered before their tasks wait")
+    func earlyAnswer() async throws {
+        let call = Call(.get(key), in: queue)
+        call.finish(.item(try item(7)))
+        guard case .item(let item) = try await call.wait() else { throw CacheError(.storeFailure, "no item") }
+        #expect(item?.cas.rawValue == 7)
+        #expect(queue.waiting == 0)
+    }
+
+    @Test("do not wait for a task among them that keeps its thread", .enabled(if: AnsweredCalls.processors > 1))
+    func busyTask() async throws {
+        let others = Counter()
+        let tasks = (0..<40).map { number in
+            Task {
+                _ = try await get()
+                if others.increment() > 1 { return }
+                // The first one that goes on keeps its thread until all others have gone on.
+                while others.value < 40 {}
+            }
+        }
+        try await answer(40)
+        for task in tasks { try await task.value }
+        #expect(others.value == 40)
+    }
+
+    // MARK: Where they go on
+
+    private actor Counting {
+        private(set) var count = 0
+
+        func countUp(after get: nonisolated(nonsending) () async throws -> UInt64?) async throws {
+            _ = try await get()
+            assertIsolated()
+            count += 1
+        }
+    }
+
+    @Test("go on where they were: on their actor")
+    func actors() async throws {
+        let actor = Counting()
+        let tasks = (0..<100).map { _ in Task { try await actor.countUp { try await get() } } }
+        try await answer(100)
+        for task in tasks { try await task.value }
+        #expect(await actor.count == 100)
+    }
+
+    @Test("go on where they were: on the main actor")
+    func mainActor() async throws {
+        let tasks = (0..<20).map { _ in
+            Task { @MainActor in
+                _ = try await get()
+                MainActor.assertIsolated()
+                dispatchPrecondition(condition: .onQueue(.main))
+            }
+        }
+        try await answer(20)
+        for task in tasks { try await task.value }
+    }
+
+    /// An executor on a queue of its own.
+    private final class QueueExecutor: TaskExecutor {
+        let queue = DispatchQueue(label: "test")
+
+        func enqueue(_ job: consuming ExecutorJob) {
+            let job = UnownedJob(job)
+            queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+        }
+    }
+
+    @Test("go on where they were: on the executor that they prefer, answered or cancelled", arguments: [3, 20])
+    func preferredExecutor(count: Int) async throws {
+        let executor = QueueExecutor()
+        let (answered, cancelled) = (0..<2).map { _ in
+            (0..<count).map { _ in
+                Task(executorPreference: executor) {
+                    let result: Result<UInt64?, any Error>
+                    do { result = .success(try await get()) } catch { result = .failure(error) }
+                    dispatchPrecondition(condition: .onQueue(executor.queue))
+                    return try result.get()
+                }
+            }
+        }.pair
+        try await eventually { queue.waiting == 2 * count }
+        for task in cancelled { task.cancel() }
+        try await answer(count)
+        for task in answered { #expect(try await task.value != nil) }
+        for task in cancelled { await #expect(throws: CancellationError.self) { try await task.value } }
+    }
+}
+
+extension Array {
+    fileprivate var pair: (Element, Element) { (self[0], self[1]) }
+}

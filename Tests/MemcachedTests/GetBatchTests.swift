@@ -1,0 +1,61 @@
+import MintCache
+import Testing
+
+@testable import Memcached
+
+@Suite("A batch of gets")
+struct GetBatchTests {
+    private func key(_ name: String) throws -> StoreKey { try StoreKey(name) }
+
+    /// An item that says which key it is of.
+    private func item(_ name: Character) throws -> StoreItem {
+        StoreItem(value: Array(String(name).utf8), cas: try #require(StoreItem.CAS(rawValue: 1)))
+    }
+
+    @Test("asks for each key once, and gives every call its own items")
+    func answers() async throws {
+        let queue = CallQueue(maximumBatch: 100)
+        let group = [try key("g")]
+        let requests: [Call.Request] = [
+            .get(try key("a")), .getAll(try key("b"), group), .getAll(try key("c"), group), .get(try key("g")),
+            .getAll(try key("d"), [try key("h"), try key("a")]), .getAll(try key("b"), group),
+        ]
+        var batch = GetBatch()
+        for _ in 1...2 {
+            let calls = requests.map { Call($0, in: queue) }
+            batch.fill(calls)
+            let names = "abgcdh"
+            #expect(batch.keys.count == names.count)
+            for (index, name) in names.utf8.enumerated() {
+                #expect(withUnsafeBytes(of: name) { batch.keys.key(index, is: $0) })
+            }
+            batch.answer(with: try names.map { $0 == "c" ? nil : try item($0) })
+            var answers: [String] = []
+            for call in calls {
+                switch try await call.wait() {
+                case .item(let item): answers.append(text([item]))
+                case .items(let item, let others): answers.append(text([item]) + "+" + text(others))
+                default: Issue.record("another answer")
+                }
+            }
+            #expect(answers == ["a", "b+g", "-+g", "g", "d+ha", "b+g"])
+        }
+    }
+
+    private func text(_ items: [StoreItem?]) -> String {
+        items.map { $0.map { String(decoding: $0.value, as: UTF8.self) } ?? "-" }.joined()
+    }
+
+    @Test("fails all its calls")
+    func failing() async throws {
+        let queue = CallQueue(maximumBatch: 100)
+        let calls = [Call(.get(try key("a")), in: queue), Call(.getAll(try key("b"), [try key("c")]), in: queue)]
+        var batch = GetBatch()
+        batch.fill(calls)
+        batch.fail(CacheError(.timeout, "no answer"))
+        for call in calls {
+            let error = await #expect(throws: CacheError.self) { try await call.wait() }
+            #expect(error?.code == .timeout)
+        }
+    }
+}

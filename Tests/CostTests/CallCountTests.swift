@@ -9,7 +9,7 @@ import Testing
 @Suite("Calls into the C library", .enabled(if: call_counter_works(), "needs glibc, and no sanitizer"))
 struct CallCountTests {
     /// In release it is at most four, which `make bench` counts and `.ci/run` checks; a debug build allocates more.
-    @Test("an in-memory hit of a debug build allocates at most twenty times")
+    @Test("an in-memory hit of a debug build allocates at most 25 times")
     func allocationsPerHit() async {
         await #expect(processExitsWith: .success) {
             let text = String(repeating: "x", count: 100)
@@ -21,7 +21,7 @@ struct CallCountTests {
             for number in 0..<1000 { _ = try await cached(number % 100) }
             let counts = call_counter_stop()
             #expect(counts.allocations > 0, "nothing is counted")
-            #expect(counts.allocations <= 20 * 1000, "\(counts.allocations) allocations for 1,000 hits")
+            #expect(counts.allocations <= 25 * 1000, "\(counts.allocations) allocations for 1,000 hits")
         }
     }
 

@@ -19,6 +19,7 @@ struct GetBatchTests {
         let requests: [Call.Request] = [
             .get(try key("a")), .getAll(try key("b"), group), .getAll(try key("c"), group), .get(try key("g")),
             .getAll(try key("d"), [try key("h"), try key("a")]), .getAll(try key("b"), group),
+            .getAll(try key("a"), [try key("h")]),
         ]
         var batch = GetBatch()
         for _ in 1...2 {
@@ -38,7 +39,7 @@ struct GetBatchTests {
                 default: Issue.record("another answer")
                 }
             }
-            #expect(answers == ["a", "b+g", "-+g", "g", "d+ha", "b+g"])
+            #expect(answers == ["a", "b+g", "-+g", "g", "d+ha", "b+g", "a+h"])
         }
     }
 

@@ -148,6 +148,7 @@ public final class ReadThroughCache: Sendable {
     }
 
     /// What stands under an entry's keys, in one round trip; `nil`, reported, when the store failed.
+    @inline(__always)
     private func read(_ entry: CacheEntry) async throws -> ReadMachine.Read? {
         let (key, groups) = (entry.key, entry.groups)
         do {

@@ -69,6 +69,7 @@ final actor Call: SerialExecutor {
     ///
     /// - Throws: what the call failed with; `CancellationError` as soon as the task is cancelled, and then the
     ///   operation may still happen.
+    @inline(__always)
     nonisolated func wait() async throws -> Answer {
         hasPreference = withUnsafeCurrentTask { $0?.unownedTaskExecutor != nil }
         await withTaskCancellationHandler {
@@ -82,6 +83,7 @@ final actor Call: SerialExecutor {
     }
 
     /// Entering the actor is what suspends the task. It must touch something, or the compiler may leave it out.
+    @inline(__always)
     private func enter() { _ = phase.load(ordering: .relaxed) }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { asUnownedSerialExecutor() }

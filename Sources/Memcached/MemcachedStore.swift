@@ -29,7 +29,7 @@ public final class MemcachedStore: CacheStore {
         /// Makes a configuration.
         public init(
             connectionsPerServer: Int = 2, operationTimeout: Duration = .milliseconds(500),
-            connectTimeout: Duration = .milliseconds(500), maximumBatch: Int = 100
+            connectTimeout: Duration = .milliseconds(500), maximumBatch: Int = 256
         ) {
             self.connectionsPerServer = connectionsPerServer
             self.operationTimeout = operationTimeout

@@ -60,7 +60,7 @@ struct CallCountTests {
             let before = call_counter_heap_in_use()
             let tasks = (0..<number).map { _ in Task { try await store.get(key)?.value } }
             // All but the two batches that were sent.
-            try await eventually { store.waiting >= number - 200 }
+            try await eventually { store.waiting >= number - 2 * MemcachedStore.Configuration().maximumBatch }
             let bytes = (call_counter_heap_in_use() - before) / number
             #expect(bytes < 4096, "\(bytes) bytes for each waiting task")
             server.resume()

@@ -44,9 +44,13 @@ final actor Call: SerialExecutor {
     nonisolated(unsafe) var drain: UInt64 = 0
     /// The priority of the task.
     private(set) nonisolated(unsafe) var priority: UInt8 = 0
-    private nonisolated let queue: CallQueue
+    /// Unowned: the store has it, and is there as long as a task waits. Counted, every call of every thread would write
+    /// to one place.
+    private nonisolated unowned(unsafe) let queue: CallQueue
     private nonisolated let phase = Atomic(Phase.made)
+    /// Whether the task prefers an executor to the global one.
     private nonisolated(unsafe) var hasPreference = false
+    /// The rest of the task.
     private nonisolated(unsafe) var job: UnownedJob?
     private nonisolated(unsafe) var answer: Answer?
 
@@ -77,22 +81,27 @@ final actor Call: SerialExecutor {
         } onCancel: {
             if end(.cancelled) { resume() }
         }
-        guard phase.load(ordering: .relaxed) == .answered, let answer else { throw CancellationError() }
-        if case .failure(let error) = answer { throw error }
-        return answer
+        switch (phase.load(ordering: .relaxed), answer) {
+        case (.answered, .failure(let error)): throw error
+        case (.answered, .some(let answer)): return answer
+        case (.cancelled, _): throw CancellationError()
+        default: preconditionFailure("a task went on before its call was over")
+        }
     }
 
-    /// Entering the actor is what suspends the task. It must touch something, or the compiler may leave it out.
+    /// Entering the actor is what suspends the task. Inside, something has to be touched: the compiler leaves out
+    /// entering an actor for nothing.
     @inline(__always)
     private func enter() { _ = phase.load(ordering: .relaxed) }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { asUnownedSerialExecutor() }
 
+    /// Keeps the rest of the task that enters, and queues the call.
     nonisolated func enqueue(_ job: consuming ExecutorJob) {
         priority = job.priority.rawValue
         self.job = UnownedJob(job)
         if !isOver { queue.push(self) }
-        // Now the task can be resumed, and the call and its queue may be gone at once.
+        // From here on the task may be resumed, and the call and its queue may be gone.
         if !advance(from: .made, to: .waiting) { resume() }
     }
 
@@ -128,6 +137,8 @@ final actor Call: SerialExecutor {
     private nonisolated func resume() {
         guard let job else { return }
         if hasPreference {
+            // On the call, the job goes no further than to the executor that the task prefers. Not here and now: this
+            // may be the task's cancellation handler.
             Task.detached { job.runSynchronously(on: self.unownedExecutor) }
         } else {
             globalConcurrentExecutor.enqueue(job)
@@ -140,8 +151,8 @@ final actor Call: SerialExecutor {
 }
 
 extension UnownedSerialExecutor {
-    /// The executor of code without isolation on a thread of the global executor, which the runtime represents as zero
-    /// and has no public name for. A job that runs on it goes on with its task where that has no isolation either;
-    /// run on the call, it would be queued once more to get there.
+    /// The executor of code without isolation on a thread of the global executor. The runtime's ABI represents it as
+    /// zero and Swift has no public name for it. A job that is run on it goes on with its task, if that has no isolation
+    /// either; run on the call, the job would be queued once more to get there.
     fileprivate static var global: Self { unsafeBitCast((0, 0), to: Self.self) }
 }

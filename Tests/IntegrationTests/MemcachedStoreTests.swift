@@ -15,7 +15,8 @@ struct MemcachedStoreTests {
         let store = try MemcachedStore(servers: [server.address], configuration: testConfiguration)
         try await store.set(key, to: [1], expiry: nil)
         server.suspend()
-        let reads = (0..<500).map { _ in Task { try await store.get(key)?.value } }
+        // More than the two connections take at once.
+        let reads = (0..<1000).map { _ in Task { try await store.get(key)?.value } }
         let write = Task { try await store.add(StoreKey("other"), [2], expiry: nil) }
         try await eventually { store.waiting > 300 }
         let closings = (0..<3).map { _ in Task { await store.shutdown() } }

@@ -63,16 +63,17 @@ struct MemcachedStoreTests {
         try await withMemcached { store, server async throws in
             try await store.set(key, to: [1], expiry: nil)
             server.suspend()
-            let tasks = (0..<300).map { _ in Task { try await store.get(key)?.value } }
+            // More than the two connections take at once.
+            let tasks = (0..<1000).map { _ in Task { try await store.get(key)?.value } }
             let write = Task { try await store.delete(StoreKey("x")) }
             try await eventually { store.waiting >= 50 }
-            for task in tasks[..<150] { task.cancel() }
+            for task in tasks[..<500] { task.cancel() }
             write.cancel()
             // The server is still suspended: these end without it.
-            for task in tasks[..<150] { await #expect(throws: CancellationError.self) { try await task.value } }
+            for task in tasks[..<500] { await #expect(throws: CancellationError.self) { try await task.value } }
             await #expect(throws: CancellationError.self) { try await write.value }
             server.resume()
-            for task in tasks[150...] { #expect(try await task.value == [1]) }
+            for task in tasks[500...] { #expect(try await task.value == [1]) }
         }
     }
 

@@ -25,9 +25,7 @@ struct CoherenceTests {
     /// A function whose first load waits at a gate; its values are the numbers of its loads.
     private func gated(_ bench: Bench, _ gate: Gate, _ loads: Counter) -> CachedFunction<Int> {
         bench.cache.cached("value", ttl: .seconds(60), groups: ["a", "b", "c"]) {
-            let number = loads.increment()
-            if number == 1 { try await gate.pass() }
-            return number
+            try await loads.next(firstWaitsAt: gate)
         }
     }
 
@@ -97,9 +95,7 @@ struct CoherenceTests {
             let bench = Bench(scripted)
             let (gate, loads) = (Gate(), Counter())
             let value = bench.cache.cached("value", ttl: .seconds(60)) {
-                let number = loads.increment()
-                if number == 1 { try await gate.pass() }
-                return number
+                try await loads.next(firstWaitsAt: gate)
             }
             scripted.next(.add, .failAfter)
             let early = Task { try await value() }
@@ -121,9 +117,7 @@ struct CoherenceTests {
             let bench = Bench(scripted, clock: ManualClock(advancesInSleep: true))
             let (gate, landing, landed, loads) = (Gate(), Gate(), Gate(), Counter())
             let value = bench.cache.cached("value", ttl: .seconds(60)) {
-                let number = loads.increment()
-                if number == 1 { try await gate.pass() }
-                return number
+                try await loads.next(firstWaitsAt: gate)
             }
             scripted.next(.add, .failAndHappen(at: landing, done: landed))
             let early = Task { try await value() }

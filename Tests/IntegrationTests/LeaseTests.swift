@@ -64,9 +64,7 @@ struct LeaseTests {
             let bench = Bench(store)
             let (never, loads) = (Gate(), Counter())
             let value = bench.cache.cached("value", ttl: .seconds(60), leaseFor: .seconds(10)) {
-                let number = loads.increment()
-                if number == 1 { try await never.pass() }
-                return number
+                try await loads.next(firstWaitsAt: never)
             }
             let stuck = Task { try await value() }
             try await never.arrival()
@@ -181,9 +179,7 @@ struct LeaseTests {
             let bench = Bench(store)
             let (gate, loads) = (Gate(), Counter())
             let value = bench.cache.cached("value", ttl: .seconds(60)) {
-                let number = loads.increment()
-                if number == 1 { try await gate.pass() }
-                return number
+                try await loads.next(firstWaitsAt: gate)
             }
             let early = Task { try await value() }
             try await gate.arrival()

@@ -37,9 +37,7 @@ struct SeedBugTests {
             let gate = Gate()
             let loads = Counter()
             let slow = bench.cache.cached("slow", ttl: .seconds(60), groups: ["a", "b"]) {
-                let number = loads.increment()
-                if number == 1 { try await gate.pass() }
-                return number
+                try await loads.next(firstWaitsAt: gate)
             }
             let first = Task { try await slow() }
             try await gate.arrival()

@@ -37,6 +37,13 @@ package final class Counter: Sendable {
 
     @discardableResult
     package func increment() -> Int { count.add(1, ordering: .sequentiallyConsistent).newValue }
+
+    /// What a loader does that returns how often it was called, and whose first call stops at a gate.
+    package func next(firstWaitsAt gate: Gate) async throws -> Int {
+        let number = increment()
+        if number == 1 { try await gate.pass() }
+        return number
+    }
 }
 
 /// Gives way to other tasks until something is so. It does not wait for time to pass, only for tasks to run.

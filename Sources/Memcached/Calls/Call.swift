@@ -81,11 +81,12 @@ final actor Call: SerialExecutor {
         } onCancel: {
             if end(.cancelled) { resume() }
         }
-        switch (phase.load(ordering: .relaxed), answer) {
-        case (.answered, .failure(let error)): throw error
-        case (.answered, .some(let answer)): return answer
-        case (.cancelled, _): throw CancellationError()
-        default: preconditionFailure("a task went on before its call was over")
+        guard phase.load(ordering: .relaxed) == .answered else { throw CancellationError() }
+        // Taken, not copied: what calls of one batch share is counted by all their threads.
+        switch answer.take() {
+        case .failure(let error): throw error
+        case .some(let answer): return answer
+        case nil: preconditionFailure("a call is over without an answer")
         }
     }
 

@@ -9,7 +9,8 @@ public final class ReadThroughCache: Sendable {
 
     let store: any CacheStore
     let clock: any CacheClock
-    private let observer: (any CacheObserver)?
+    // Not optional: each hit would copy it out, and all threads would count at one place.
+    private let observer: any CacheObserver
     let flights = FlightTable()
     let deadlines: Deadlines
     private let unleased: UnleasedLoads
@@ -18,7 +19,7 @@ public final class ReadThroughCache: Sendable {
     public init(store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil) {
         self.store = store
         self.clock = clock
-        self.observer = observer
+        self.observer = observer ?? NoObserver()
         deadlines = Deadlines(clock: clock)
         unleased = UnleasedLoads(deadlines: deadlines)
     }
@@ -251,6 +252,11 @@ public final class ReadThroughCache: Sendable {
     }
 
     func report(_ kind: CacheEvent.Kind, _ key: StoreKey, _ error: (any Error)? = nil) {
-        observer?.record(CacheEvent(kind: kind, key: key, error: error))
+        observer.record(CacheEvent(kind: kind, key: key, error: error))
     }
+}
+
+/// Who is told when nobody is to be.
+private struct NoObserver: CacheObserver {
+    func record(_ event: CacheEvent) {}
 }

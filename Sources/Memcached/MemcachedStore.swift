@@ -123,7 +123,7 @@ public final class MemcachedStore: CacheStore {
     /// Reads one item.
     public func get(_ key: StoreKey) async throws -> StoreItem? {
         let answer = try await Call(.get(key), in: pools[ring.server(for: key)].queue).wait()
-        guard case .item(let item) = answer else { return nil }
+        guard case .item(let item) = answer else { preconditionFailure("another answer than to a get") }
         return item
     }
 
@@ -143,8 +143,17 @@ public final class MemcachedStore: CacheStore {
             let items = try await spread([key] + others)
             return (items[0], Array(items.dropFirst()))
         }
+        return try await get(key, with: others, from: server)
+    }
+
+    @inline(__always)
+    private func get(
+        _ key: StoreKey, with others: [StoreKey], from server: Int
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
         let answer = try await Call(.getAll(key, others), in: pools[server].queue).wait()
-        guard case .items(let item, let items) = answer else { return (nil, []) }
+        guard case .items(let item, let items) = answer else {
+            preconditionFailure("another answer than to a get of several keys")
+        }
         return (item, items)
     }
 
@@ -154,7 +163,11 @@ public final class MemcachedStore: CacheStore {
         return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
             for server in Set(servers) {
                 let positions = keys.indices.filter { servers[$0] == server }
-                group.addTask { (positions, try await self.get(positions.map { keys[$0] })) }
+                group.addTask {
+                    let others = positions.dropFirst().map { keys[$0] }
+                    let (item, items) = try await self.get(keys[positions[0]], with: others, from: server)
+                    return (positions, [item] + items)
+                }
             }
             var all = [StoreItem?](repeating: nil, count: keys.count)
             for try await part in group {
@@ -196,7 +209,7 @@ public final class MemcachedStore: CacheStore {
 
     private func write(_ operation: WriteOperation, _ key: StoreKey) async throws -> Bool {
         let answer = try await Call(.write(operation), in: pools[ring.server(for: key)].queue).wait()
-        guard case .written(let tookPlace) = answer else { return false }
+        guard case .written(let tookPlace) = answer else { preconditionFailure("another answer than to a write") }
         return tookPlace
     }
 }

@@ -8,7 +8,8 @@ import Testing
 /// Costs that are counted in all threads of a process, and so each in a process of its own.
 @Suite("Calls into the C library", .enabled(if: call_counter_works(), "needs glibc, and no sanitizer"))
 struct CallCountTests {
-    /// In release it is at most four, which `make bench` counts and `.ci/run` checks; a debug build allocates more.
+    /// In release it is at most four, which `make bench` counts and `.ci/run` checks; a debug build allocates more,
+    /// for closures that an optimised one has not.
     @Test("an in-memory hit of a debug build allocates at most 25 times")
     func allocationsPerHit() async {
         await #expect(processExitsWith: .success) {

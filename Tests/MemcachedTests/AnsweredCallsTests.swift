@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import MintCache
 import Synchronization
 import TestSupport
@@ -17,7 +18,7 @@ struct AnsweredCallsTests {
         try await eventually { queue.waiting == count }
         guard case .gets(let calls) = queue.next()?.work else { return }
         for (place, call) in calls.enumerated() { call.prepare(.item(try item(UInt64(place + 1)))) }
-        AnsweredCalls(calls).resume()
+        AnsweredCalls.resume(calls)
     }
 
     private func item(_ number: UInt64) throws -> StoreItem {
@@ -45,7 +46,7 @@ struct AnsweredCallsTests {
         guard case .gets(let calls) = queue.next()?.work else { return }
         for task in tasks.prefix(25) { task.cancel() }
         for call in calls { call.prepare(.item(nil)) }
-        AnsweredCalls(calls).resume()
+        AnsweredCalls.resume(calls)
         for task in tasks.prefix(25) { await #expect(throws: CancellationError.self) { try await task.value } }
         for task in tasks.dropFirst(25) { #expect(try await task.value == nil) }
     }
@@ -59,7 +60,9 @@ struct AnsweredCallsTests {
         #expect(queue.waiting == 0)
     }
 
-    @Test("do not wait for a task among them that keeps its thread", .enabled(if: AnsweredCalls.processors > 1))
+    @Test(
+        "do not wait for a task among them that keeps its thread",
+        .enabled(if: ProcessInfo.processInfo.activeProcessorCount > 1))
     func busyTask() async throws {
         let others = Counter()
         let tasks = (0..<40).map { number in
@@ -73,6 +76,26 @@ struct AnsweredCallsTests {
         try await answer(40)
         for task in tasks { try await task.value }
         #expect(others.value == 40)
+    }
+
+    @Test("are resumed by priority: one that is urgent does not wait for those that are not")
+    func priorities() async throws {
+        let gone = Counter()
+        let others = (0..<40).map { _ in
+            Task(priority: .background) {
+                _ = try await get()
+                // They keep their threads until the urgent one has gone on, which came after them.
+                while gone.value == 0 {}
+            }
+        }
+        try await eventually { queue.waiting == 40 }
+        let urgent = Task(priority: .high) {
+            _ = try await get()
+            gone.increment()
+        }
+        try await answer(41)
+        try await urgent.value
+        for task in others { try await task.value }
     }
 
     // MARK: Where they go on
@@ -109,6 +132,20 @@ struct AnsweredCallsTests {
         for task in tasks { try await task.value }
     }
 
+    @Test("go on at once on the thread of the batch, without another turn in the global executor's queue")
+    func inline() async throws {
+        let thread = DispatchQueue(label: "a thread of the global executor, for all that the call knows")
+        let task = Task {
+            _ = try await get()
+            dispatchPrecondition(condition: .onQueue(thread))
+        }
+        try await eventually { queue.waiting == 1 }
+        guard case .gets(let calls) = queue.next()?.work else { return }
+        calls[0].prepare(.item(nil))
+        thread.async { calls[0].finishHere() }
+        try await task.value
+    }
+
     /// An executor on a queue of its own.
     private final class QueueExecutor: TaskExecutor {
         let queue = DispatchQueue(label: "test")
@@ -122,24 +159,34 @@ struct AnsweredCallsTests {
     @Test("go on where they were: on the executor that they prefer, answered or cancelled", arguments: [3, 20])
     func preferredExecutor(count: Int) async throws {
         let executor = QueueExecutor()
-        let (answered, cancelled) = (0..<2).map { _ in
-            (0..<count).map { _ in
-                Task(executorPreference: executor) {
-                    let result: Result<UInt64?, any Error>
-                    do { result = .success(try await get()) } catch { result = .failure(error) }
+        let tasks = (0..<2 * count).map { _ in
+            Task(executorPreference: executor) {
+                let result: Result<UInt64?, any Error>
+                do { result = .success(try await get()) } catch { result = .failure(error) }
+                dispatchPrecondition(condition: .onQueue(executor.queue))
+                return try result.get()
+            }
+        }
+        try await eventually { queue.waiting == 2 * count }
+        for task in tasks[..<count] { task.cancel() }
+        try await answer(count)
+        for task in tasks[..<count] { await #expect(throws: CancellationError.self) { try await task.value } }
+        for task in tasks[count...] { #expect(try await task.value != nil) }
+    }
+
+    @Test("go on where they were: on their actor, on the executor that they prefer", arguments: [3, 20])
+    func preferredExecutorAndActor(count: Int) async throws {
+        let (executor, actor) = (QueueExecutor(), Counting())
+        let tasks = (0..<count).map { _ in
+            Task {
+                try await withTaskExecutorPreference(executor) {
+                    try await actor.countUp { try await get() }
                     dispatchPrecondition(condition: .onQueue(executor.queue))
-                    return try result.get()
                 }
             }
-        }.pair
-        try await eventually { queue.waiting == 2 * count }
-        for task in cancelled { task.cancel() }
+        }
         try await answer(count)
-        for task in answered { #expect(try await task.value != nil) }
-        for task in cancelled { await #expect(throws: CancellationError.self) { try await task.value } }
+        for task in tasks { try await task.value }
+        #expect(await actor.count == count)
     }
-}
-
-extension Array {
-    fileprivate var pair: (Element, Element) { (self[0], self[1]) }
 }

@@ -16,6 +16,15 @@ struct KeyBatchTests {
         }
     }
 
+    @Test("takes no more time after a large one than before")
+    func shrinks() throws {
+        var batch = KeyBatch()
+        for number in 0..<10_000 { _ = batch.index(of: try StoreKey("key:\(number)")) }
+        batch.removeAll()
+        #expect(batch.count == 0)
+        #expect(batch.slots.count == KeyBatch().slots.count)
+    }
+
     @Test("tells keys apart that differ in one byte, wherever it is")
     func similarKeys() throws {
         var batch = KeyBatch()

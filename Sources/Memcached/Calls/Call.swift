@@ -43,9 +43,9 @@ final actor Call: SerialExecutor {
     /// Which drain of the queue's inlet found the call.
     nonisolated(unsafe) var drain: UInt64 = 0
     /// The priority of the task.
-    private(set) nonisolated(unsafe) var priority: UInt8 = 0
-    /// Unowned: the store has it, and is there as long as a task waits. Counted, every call of every thread would write
-    /// to one place.
+    private(set) nonisolated(unsafe) var priority = JobPriority(rawValue: 0)
+    /// Not counted, or all threads would count at one place. It is used until ``enqueue(_:)`` has queued the call; until
+    /// then the task cannot go on, and so the store that it called and the queue are there.
     private nonisolated unowned(unsafe) let queue: CallQueue
     private nonisolated let phase = Atomic(Phase.made)
     /// Whether the task prefers an executor to the global one.
@@ -69,7 +69,7 @@ final actor Call: SerialExecutor {
 
     // MARK: Waiting
 
-    /// Queues the call and waits until it is answered.
+    /// Queues the call and waits until it is answered; once only.
     ///
     /// - Throws: what the call failed with; `CancellationError` as soon as the task is cancelled, and then the
     ///   operation may still happen.
@@ -81,7 +81,12 @@ final actor Call: SerialExecutor {
         } onCancel: {
             if end(.cancelled) { resume() }
         }
-        guard phase.load(ordering: .relaxed) == .answered else { throw CancellationError() }
+        let phase = phase.load(ordering: .relaxed)
+        guard phase == .answered else {
+            precondition(phase == .cancelled, "a task went on before its call was over")
+            // The worker may be writing the answer just now.
+            throw CancellationError()
+        }
         // Taken, not copied: what calls of one batch share is counted by all their threads.
         switch answer.take() {
         case .failure(let error): throw error
@@ -99,7 +104,10 @@ final actor Call: SerialExecutor {
 
     /// Keeps the rest of the task that enters, and queues the call.
     nonisolated func enqueue(_ job: consuming ExecutorJob) {
-        priority = job.priority.rawValue
+        // A task enters once. A runtime that sends another job for it when its priority is raised is served by the
+        // first one.
+        guard self.job == nil else { return }
+        priority = job.priority
         self.job = UnownedJob(job)
         if !isOver { queue.push(self) }
         // From here on the task may be resumed, and the call and its queue may be gone.
@@ -108,7 +116,7 @@ final actor Call: SerialExecutor {
 
     // MARK: Answering
 
-    /// Says what the answer is going to be.
+    /// Says what the answer is going to be; once only, by whoever took the call from the queue.
     nonisolated func prepare(_ answer: Answer) { self.answer = answer }
 
     /// Answers the call, unless it was cancelled.
@@ -124,10 +132,9 @@ final actor Call: SerialExecutor {
 
     /// Answers the call with what was prepared, unless it was cancelled, and goes on with its task here and now.
     ///
-    /// - Precondition: this is a thread of the global executor.
+    /// - Precondition: this is a thread of the global executor, as which the task takes it.
     nonisolated func finishHere() {
-        guard end(.answered), let job else { return }
-        job.runSynchronously(on: hasPreference ? unownedExecutor : .global)
+        if end(.answered) { goOn() }
     }
 
     /// Ends the call, unless it is over, and says whether its task waits to be resumed.
@@ -138,22 +145,22 @@ final actor Call: SerialExecutor {
     private nonisolated func resume() {
         guard let job else { return }
         if hasPreference {
-            // On the call, the job goes no further than to the executor that the task prefers. Not here and now: this
-            // may be the task's cancellation handler.
-            Task.detached { job.runSynchronously(on: self.unownedExecutor) }
+            // The global executor would take itself for the one that the task prefers.
+            Task.detached(priority: TaskPriority(priority)) { self.goOn() }
         } else {
             globalConcurrentExecutor.enqueue(job)
         }
     }
 
+    /// Goes on with the task on the thread of the global executor that this is: where the task has no isolation and
+    /// prefers no executor, without queueing it once more.
+    private nonisolated func goOn() {
+        job?.runSynchronously(on: Self.globalExecutor)
+    }
+
+    private static let globalExecutor = globalConcurrentExecutor.asUnownedTaskExecutor()
+
     private nonisolated func advance(from phase: Phase, to next: Phase) -> Bool {
         self.phase.compareExchange(expected: phase, desired: next, ordering: .acquiringAndReleasing).exchanged
     }
-}
-
-extension UnownedSerialExecutor {
-    /// The executor of code without isolation on a thread of the global executor. The runtime's ABI represents it as
-    /// zero and Swift has no public name for it. A job that is run on it goes on with its task, if that has no isolation
-    /// either; run on the call, the job would be queued once more to get there.
-    fileprivate static var global: Self { unsafeBitCast((0, 0), to: Self.self) }
 }

@@ -28,7 +28,7 @@ final class CallQueue: @unchecked Sendable {
 
     // MARK: For tasks
 
-    /// Queues a call.
+    /// Queues a call; a closed queue answers it with ``CacheError`` of code `shutDown`.
     func push(_ call: Call) {
         switch inlet.push(call) {
         case .first: wakeSleeper()
@@ -67,7 +67,8 @@ final class CallQueue: @unchecked Sendable {
     }
 
     private func takeWork() -> Work? {
-        if writesAreNext || gets.isEmpty, let call = writes.popFirst(), case .write(let operation) = call.request {
+        if writesAreNext || gets.isEmpty, let call = writes.popFirst() {
+            guard case .write(let operation) = call.request else { preconditionFailure("a get among writes") }
             writesAreNext = false
             return .write(call, operation)
         }

@@ -58,7 +58,7 @@ struct GetBatch: ~Copyable {
             let further = furtherIndices[place]
             call.prepare(further < 0 ? .item(item) : .items(item, furtherItems[further]))
         }
-        AnsweredCalls(calls).resume()
+        AnsweredCalls.resume(calls)
         calls = []
     }
 

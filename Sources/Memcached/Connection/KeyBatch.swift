@@ -6,18 +6,25 @@ struct KeyBatch: ~Copyable {
     /// libmemcached sends what fits into its write buffer of 8,196 bytes at once: keep a line below that.
     static let longestLine = 8_000
 
+    private static let largestKeptTable = 4096
+
     /// The keys' bytes, one after the other.
     private var arena: [UInt8] = []
     private var offsets: [Int] = []
     private var lengths: [Int] = []
     /// An open-addressing hash table of indices of keys, at most half full; -1 is a free slot.
-    private var slots = Self.freeSlots(256)
+    private(set) var slots = Self.freeSlots(256)
 
     var count: Int { lengths.count }
 
     init() {}
 
     mutating func removeAll() {
+        // What one large get needed, every small one after it would have to clear.
+        if slots.count > Self.largestKeptTable {
+            self = KeyBatch()
+            return
+        }
         arena.removeAll(keepingCapacity: true)
         offsets.removeAll(keepingCapacity: true)
         lengths.removeAll(keepingCapacity: true)

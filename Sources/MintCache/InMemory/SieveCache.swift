@@ -14,6 +14,8 @@ struct SieveCache {
     }
 
     fileprivate static let none = -1
+    /// The key of a free place.
+    private static let nobody = StoreKey(trusted: [UInt8(ascii: "-")])
 
     private let capacity: Int
     private var places: [StoreKey: Int] = [:]
@@ -91,7 +93,7 @@ struct SieveCache {
         if node.newer == Self.none { newest = node.older } else { nodes[node.newer].older = node.older }
         if node.older == Self.none { oldest = node.newer } else { nodes[node.older].newer = node.newer }
         if hand == place { hand = node.newer }
-        // A free place keeps its key until it is taken again.
+        nodes[place].key = Self.nobody
         nodes[place].item.value = []
         free.append(place)
         places[node.key] = nil

@@ -19,7 +19,7 @@ public protocol CacheStore: Sendable {
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?]
 
     /// Reads an item and others that go with it: the same as ``get(_:)-([StoreKey])``, which it is by default, for
-    /// stores that can spare making and taking apart the lists.
+    /// stores that can spare making and taking apart the lists. There are as many `others` as were asked for.
     func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?])
 
     /// Stores a value whatever stood there.
@@ -51,6 +51,11 @@ extension CacheStore {
         _ key: StoreKey, with others: [StoreKey]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
         let items = try await get([key] + others)
+        guard items.count == others.count + 1 else {
+            throw CacheError(
+                .storeFailure,
+                "the store gave \(items.count) items for \(others.count + 1) keys: get(_:) is to give one for each")
+        }
         return (items[0], Array(items.dropFirst()))
     }
 }

@@ -3,9 +3,8 @@ import Synchronization
 /// Calls that were answered together, whose tasks go on.
 ///
 /// Resumed one by one, each task would be a job of the global executor by itself: an allocation, a place in two queues,
-/// and often two threads that contend for them, which together cost as much as the I/O. Here one job runs the rests of
-/// the tasks one after the other. Should one of them take its time, the next job, which each one starts when it finds
-/// work, runs those after it.
+/// and often two threads that contend for them. Here one job runs the rests of the tasks one after the other. Should
+/// one of them take its time, the next job, which each one starts when it finds work, runs those after it.
 final class AnsweredCalls: Sendable {
     /// For so few, a job of its own for each costs no more.
     private static let few = 4

@@ -27,16 +27,18 @@ struct Sample: Sendable {
 
     func microseconds(percentile: Double) -> Double { Double(latencies.valueAtPercentile(percentile)) / 1000 }
 
-    /// Adds what another caller did at the same time.
-    mutating func merge(_ other: Sample) {
-        operations += other.operations
-        for entry in other.latencies.recordedValues() { latencies.record(entry.value, count: entry.count) }
+    /// Adds what a caller did.
+    mutating func add(_ caller: Meter) {
+        operations += caller.operations
+        for latency in caller.latencies { latencies.record(latency) }
     }
 }
 
 /// One caller's loop: counts its operations and times every sixteenth.
 struct Meter {
-    private(set) var sample = Sample()
+    private(set) var operations = 0
+    /// A list and not a histogram: a thousand histograms would push what is measured out of the processor's caches.
+    private(set) var latencies: [UInt64] = []
     private let end: UInt64
     private var began: UInt64 = 0
 
@@ -44,15 +46,15 @@ struct Meter {
 
     /// Whether to go on; called before each operation.
     mutating func begin() -> Bool {
-        guard sample.operations & 15 == 0 else { return true }
+        guard operations & 15 == 0 else { return true }
         began = Self.now()
         return began < end
     }
 
     /// Called after each operation, which may have been several at once.
     mutating func end(operations: Int = 1) {
-        if sample.operations & 15 == 0 { sample.latencies.record(Self.now() - began) }
-        sample.operations += operations
+        if self.operations & 15 == 0 { latencies.append(Self.now() - began) }
+        self.operations += operations
     }
 
     /// Nanoseconds of the clock that does not jump.
@@ -68,13 +70,15 @@ struct Meter {
     }
 }
 
-/// Runs callers until an end and adds up what they did.
-func sample(seconds: Double, _ callers: (_ end: UInt64) async throws -> Sample) async rethrows -> Sample {
+/// Runs callers until an end and adds up what they did, which takes no part in what is measured.
+func sample(seconds: Double, _ callers: (_ end: UInt64) async throws -> [Meter]) async rethrows -> Sample {
     let began = Meter.now()
     let processorBegan = Meter.processorTime()
-    var total = try await callers(began + UInt64(seconds * 1e9))
+    let meters = try await callers(began + UInt64(seconds * 1e9))
+    var total = Sample()
     total.seconds = Double(Meter.now() - began) / 1e9
     total.processorSeconds = Double(Meter.processorTime() - processorBegan) / 1e9
+    for meter in meters { total.add(meter) }
     return total
 }
 
@@ -98,7 +102,7 @@ struct TaskSubject: Subject {
 
     func run(seconds: Double) async throws -> Sample {
         try await sample(seconds: seconds) { end in
-            try await withThrowingTaskGroup(of: Sample.self) { group in
+            try await withThrowingTaskGroup(of: Meter.self) { group in
                 for caller in 0..<callers {
                     group.addTask {
                         var meter = Meter(until: end)
@@ -108,10 +112,10 @@ struct TaskSubject: Subject {
                             meter.end()
                             number += 1
                         }
-                        return meter.sample
+                        return meter
                     }
                 }
-                return try await group.reduce(into: Sample()) { $0.merge($1) }
+                return try await group.reduce(into: []) { $0.append($1) }
             }
         }
     }

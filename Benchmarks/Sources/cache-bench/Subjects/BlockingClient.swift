@@ -13,7 +13,7 @@ struct BlockingClient: Subject {
 
     func run(seconds: Double) async throws -> Sample {
         try await sample(seconds: seconds) { end in
-            try await withThrowingTaskGroup(of: Sample.self) { group in
+            try await withThrowingTaskGroup(of: Meter.self) { group in
                 for thread in 0..<callers {
                     group.addTask {
                         try await withCheckedThrowingContinuation { continuation in
@@ -23,12 +23,12 @@ struct BlockingClient: Subject {
                         }
                     }
                 }
-                return try await group.reduce(into: Sample()) { $0.merge($1) }
+                return try await group.reduce(into: []) { $0.append($1) }
             }
         }
     }
 
-    private func loop(_ thread: Int, until end: UInt64) throws -> Sample {
+    private func loop(_ thread: Int, until end: UInt64) throws -> Meter {
         let handle = try server.makeHandle()
         defer { memcached_free(handle) }
         let pointers = keys.map { UnsafePointer(strdup($0)) }
@@ -70,7 +70,7 @@ struct BlockingClient: Subject {
                 next += batch
             }
         }
-        return meter.sample
+        return meter
     }
 }
 

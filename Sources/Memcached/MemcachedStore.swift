@@ -57,7 +57,7 @@ public final class MemcachedStore: CacheStore {
     private let pools: [ServerPool]
     private let clock = SystemClock()
     private let isShutDown = Atomic(false)
-    private let joined = Promise<Void>()
+    private let ended = Promise<Void>()
 
     /// Makes a store on servers given as addresses: `"host:port"`, `"host"` for port 11211, `"[::1]:11211"`, or the
     /// path of a UNIX socket, each with `/?2` after it for a weight of 2.
@@ -82,7 +82,9 @@ public final class MemcachedStore: CacheStore {
             throw CacheError(.invalidServer, "the memcached server '\(server)' is listed twice: list it once")
         }
         ring = try Ring(servers)
-        pools = try ServerPool.makePools(servers, configuration)
+        let watchdog = Watchdog()
+        pools = try servers.map { try ServerPool($0, configuration, watchdog) }
+        try start(watchdog)
     }
 
     /// Makes a store without a server, whose workers answer every get with the same value. It measures what the store
@@ -91,28 +93,34 @@ public final class MemcachedStore: CacheStore {
     public init(answering value: [UInt8], configuration: Configuration = Configuration()) throws {
         try configuration.validate()
         ring = try Ring([MemcachedServer("127.0.0.1")])
-        pools = [try ServerPool(configuration) { NullConnection(value: value) }]
+        let watchdog = Watchdog()
+        pools = [ServerPool(configuration, watchdog) { NullConnection(value: value) }]
+        try start(watchdog)
     }
 
-    deinit {
-        guard !isShutDown.load(ordering: .relaxed) else { return }
-        for pool in pools { pool.abandon() }
+    private func start(_ watchdog: Watchdog) throws {
+        let workers = pools.flatMap(\.workers)
+        for worker in workers { try worker.start() }
+        try BlockingThread.start { [ended] in
+            watchdog.run(workers)
+            ended.resolve(.success(()))
+        }
+    }
+
+    deinit { close() }
+
+    /// Lets the threads end when they have done what is queued.
+    private func close() {
+        guard !isShutDown.exchange(true, ordering: .sequentiallyConsistent) else { return }
+        for pool in pools { pool.queue.close() }
     }
 
     /// Finishes what is queued and ends the threads. Using the store afterwards is an error with code `shutDown`;
     /// shutting it down again waits for the same end.
     public func shutdown() async {
-        if !isShutDown.exchange(true, ordering: .sequentiallyConsistent) {
-            for pool in pools { pool.queue.close() }
-            let joinAll: @Sendable () -> Void = { [pools, joined] in
-                for pool in pools { pool.join() }
-                joined.resolve(.success(()))
-            }
-            // Joining blocks, so a thread does it.
-            if let thread = try? WorkerThread(joinAll) { thread.detach() } else { joinAll() }
-        }
+        close()
         // In a task of its own, which the cancellation of this one does not reach.
-        await Task { [joined] in try? await joined.value() }.value
+        await Task { [ended] in try? await ended.value() }.value
     }
 
     /// How many calls wait for a connection to be free.

@@ -18,7 +18,7 @@ struct AnsweredCallsTests {
         try await eventually { queue.waiting == count }
         guard case .gets(let calls) = queue.next()?.work else { return }
         for (place, call) in calls.enumerated() { call.prepare(.item(try item(UInt64(place + 1)))) }
-        AnsweredCalls.resume(calls)
+        AnsweredCalls.mostUrgent(of: calls)?.leave()
     }
 
     private func item(_ number: UInt64) throws -> StoreItem {
@@ -46,7 +46,7 @@ struct AnsweredCallsTests {
         guard case .gets(let calls) = queue.next()?.work else { return }
         for task in tasks.prefix(25) { task.cancel() }
         for call in calls { call.prepare(.item(nil)) }
-        AnsweredCalls.resume(calls)
+        AnsweredCalls.mostUrgent(of: calls)?.leave()
         for task in tasks.prefix(25) { await #expect(throws: CancellationError.self) { try await task.value } }
         for task in tasks.dropFirst(25) { #expect(try await task.value == nil) }
     }

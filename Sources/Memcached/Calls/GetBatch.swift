@@ -48,18 +48,17 @@ struct GetBatch: ~Copyable {
         return furtherKeys.count - 1
     }
 
-    /// Answers the calls.
+    /// Prepares the answers of the calls, and returns the calls.
     ///
     /// - Parameter items: those of all keys, by their index.
-    mutating func answer(with items: [StoreItem?]) {
+    mutating func answer(with items: [StoreItem?]) -> [Call] {
         let furtherItems = furtherKeys.map { $0.indices.map { items[$0] } }
         for (place, call) in calls.enumerated() {
             let item = items[indices[place]]
             let further = furtherIndices[place]
             call.prepare(further < 0 ? .item(item) : .items(item, furtherItems[further]))
         }
-        AnsweredCalls.resume(calls)
-        calls = []
+        return exchange(&calls, with: [])
     }
 
     /// Fails the calls.

@@ -172,7 +172,8 @@ final class Connection: ServerConnection {
         close()
     }
 
-    private func close() {
+    /// Closes the connection; the next call opens a new one.
+    func close() {
         hasAnswered = false
         // Quitting sends a farewell and may wait for the server as long as any operation.
         memcached_behavior_set(handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, 1)

@@ -1,12 +1,15 @@
 import MintCache
 
-/// What a worker does its calls on. It belongs to one worker thread, and its calls block.
+/// What a worker does its calls on. One thread at a time uses it, and its calls block.
 protocol ServerConnection: AnyObject {
     /// The items of all keys of a batch, by their index.
     func get(_ batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?]
 
     /// Writes, and says whether that took place.
     func write(_ operation: WriteOperation) throws -> Bool
+
+    /// Closes it, until it is used again.
+    func close()
 }
 
 /// Answers every get with the same item, at once: what is left is what suspending, handing over and resuming costs.
@@ -20,4 +23,6 @@ final class NullConnection: ServerConnection {
     }
 
     func write(_ operation: WriteOperation) -> Bool { true }
+
+    func close() {}
 }

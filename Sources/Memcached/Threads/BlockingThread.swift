@@ -7,42 +7,34 @@ import Musl
 #endif
 import MintCache
 
-/// A thread that blocks, so that no task has to.
-// @unchecked: the identifier, a pointer on Darwin, is only ever handed back to pthread functions.
-struct WorkerThread: @unchecked Sendable {
-    private let identifier: pthread_t
+/// Threads that block, so that no task has to.
+enum BlockingThread {
+    private final class Box: Sendable {
+        let body: @Sendable () -> Void
 
-    /// Starts a thread.
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    /// Starts a thread, which frees what it took when it ends.
     ///
     /// - Throws: ``CacheError`` with code `storeFailure` when the system has no thread to give.
-    init(_ body: @escaping @Sendable () -> Void) throws {
+    static func start(_ body: @escaping @Sendable () -> Void) throws {
         let box = Unmanaged.passRetained(Box(body))
         #if canImport(Darwin)
         var identifier: pthread_t?
         #else
         var identifier = pthread_t()
         #endif
-        let code = pthread_create(&identifier, nil, Self.main, box.toOpaque())
+        let code = pthread_create(&identifier, nil, main, box.toOpaque())
         guard code == 0 else {
             box.release()
             throw CacheError(.storeFailure, "no thread could be started (error \(code)): use fewer connections")
         }
         #if canImport(Darwin)
-        guard let identifier else { throw CacheError(.storeFailure, "no thread could be started") }
+        if let identifier { pthread_detach(identifier) }
+        #else
+        pthread_detach(identifier)
         #endif
-        self.identifier = identifier
-    }
-
-    /// Blocks until the thread has ended, and frees what it took.
-    func join() { pthread_join(identifier, nil) }
-
-    /// Lets the thread free what it took when it ends.
-    func detach() { pthread_detach(identifier) }
-
-    private final class Box: Sendable {
-        let body: @Sendable () -> Void
-
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
     #if canImport(Darwin)

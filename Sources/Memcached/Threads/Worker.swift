@@ -1,0 +1,125 @@
+import MintCache
+import Synchronization
+
+/// A connection to a server, and the loop of the thread that has it: takes work from the queue, does it, and goes on
+/// with the tasks that waited for it.
+///
+/// Should a task keep the thread, ``Watchdog`` lets another one take over.
+// @unchecked: everything but `turn` and `ended` belongs to the thread that has the connection. It gives that up when it
+// counts `turn` up to go on with tasks, and has it again if it is the one who counts it up once more.
+final class Worker: @unchecked Sendable {
+    /// Counts up when a thread begins to go on with tasks, and when it is done with them or relieved.
+    struct Turn: Equatable {
+        fileprivate var count: UInt64
+
+        var isWithTasks: Bool { !count.isMultiple(of: 2) }
+    }
+
+    private let queue: CallQueue
+    private let connection: any ServerConnection
+    private let maximumBatch: Int
+    private let watchdog: Watchdog
+    private var batch = GetBatch()
+    private var pace = Pace()
+    /// Those whose tasks go on just now.
+    private var answered: AnsweredCalls?
+    private let turns = Atomic<UInt64>(0)
+    private let ended = Atomic(false)
+
+    init(queue: CallQueue, connection: any ServerConnection, maximumBatch: Int, watchdog: Watchdog) {
+        self.queue = queue
+        self.connection = connection
+        self.maximumBatch = maximumBatch
+        self.watchdog = watchdog
+    }
+
+    var turn: Turn { Turn(count: turns.load(ordering: .sequentiallyConsistent)) }
+
+    /// Whether the queue was closed, all its work is done, and the connection is closed.
+    var hasEnded: Bool { ended.load(ordering: .sequentiallyConsistent) }
+
+    /// Starts a thread that works until the queue is closed and empty, or until it is relieved.
+    ///
+    /// - Throws: ``CacheError`` with code `storeFailure` when the system has no thread to give.
+    func start() throws {
+        try BlockingThread.start { self.run() }
+    }
+
+    private func run() {
+        while let (work, drain) = queue.next() {
+            do {
+                guard goOn(with: try perform(work)) else { return }
+            } catch let error as CacheError where error.code == .timeout {
+                // Whoever waited for the server all the while would only wait for one more.
+                queue.fail(through: drain, error)
+            } catch {
+                // Those who asked have been told.
+            }
+        }
+        connection.close()
+        ended.store(true, ordering: .sequentiallyConsistent)
+        watchdog.wake()
+    }
+
+    // MARK: Work
+
+    /// Does work, and returns the calls whose answers are prepared.
+    private func perform(_ work: CallQueue.Work) throws -> [Call] {
+        switch work {
+        case .gets(let calls):
+            guard !calls.isEmpty else { return [] }
+            batch.fill(calls)
+            do {
+                return batch.answer(with: try connection.get(batch.keys, maximumKeys: maximumBatch))
+            } catch {
+                batch.fail(error)
+                throw error
+            }
+        case .write(let call, let operation):
+            guard !call.isOver else { return [] }
+            do {
+                call.prepare(.written(try connection.write(operation)))
+                return [call]
+            } catch {
+                call.finish(.failure(error))
+                throw error
+            }
+        }
+    }
+
+    // MARK: Tasks
+
+    /// Goes on with the tasks of answered calls, here or on the global executor, and says whether this thread has the
+    /// connection still.
+    private func goOn(with calls: [Call]) -> Bool {
+        guard let calls = AnsweredCalls.mostUrgent(of: calls) else { return true }
+        guard pace.allowsNext() else {
+            calls.leave()
+            return true
+        }
+        answered = calls
+        let turn = turns.add(1, ordering: .sequentiallyConsistent).newValue
+        watchdog.wake()
+        let isQuick = calls.goOn(now: MonotonicClock.nanoseconds)
+        guard endTurn(turn) else { return false }
+        answered = nil
+        pace.note(isQuick: isQuick)
+        return true
+    }
+
+    /// Takes the connection from a thread that is still in a turn, and leaves the tasks that wait for it to the global
+    /// executor.
+    ///
+    /// - Returns: whether it was still in it; then the worker is to be started again.
+    func relieve(in turn: Turn) -> Bool {
+        guard endTurn(turn.count) else { return false }
+        answered?.leave()
+        answered = nil
+        pace.note(isQuick: false)
+        return true
+    }
+
+    private func endTurn(_ turn: UInt64) -> Bool {
+        turns.compareExchange(expected: turn, desired: turn + 1, ordering: .acquiringAndReleasing).exchanged
+    }
+}

@@ -40,9 +40,14 @@ struct Catalogue: Sendable {
 
     /// Stores what is read, and returns the scenarios that read it.
     func prepare() async throws -> [Scenario] {
-        let names = (0..<Self.keyCount).map { "bench:value:\(1_000_000 + $0)" }
+        let inOrder = (0..<Self.keyCount).map { "bench:value:\(1_000_000 + $0)" }
+        for store in [store, socketStore] {
+            try await fill(store, inOrder.map { try StoreKey($0) }, size: Self.valueSizes[0])
+        }
+        // Read in another order than they were stored in, or a multi-get of neighbours would run through the server's
+        // memory from one end to the other, which no application does.
+        let names = inOrder.indices.map { inOrder[$0 * 7919 % inOrder.count] }
         let keys = try names.map { try StoreKey($0) }
-        for store in [store, socketStore] { try await fill(store, keys, size: Self.valueSizes[0]) }
         return clients(names) + gets(keys) + (try await sizes()) + (try await cachedFunctions())
     }
 

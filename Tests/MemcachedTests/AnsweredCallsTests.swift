@@ -98,6 +98,63 @@ struct AnsweredCallsTests {
         for task in others { try await task.value }
     }
 
+    // MARK: How long they may keep a thread
+
+    /// A clock that goes on by so many nanoseconds at each look, in turn.
+    private final class Steps: Sendable {
+        private let steps: [UInt64]
+        private let state = Mutex((look: 0, time: UInt64(0)))
+
+        init(_ steps: [UInt64]) { self.steps = steps }
+
+        var looks: Int { state.withLock(\.look) }
+
+        func now() -> UInt64 {
+            state.withLock { state in
+                state.time += steps[state.look % steps.count]
+                state.look += 1
+                return state.time
+            }
+        }
+    }
+
+    /// How many of 40 tasks go on where they were answered, by a clock with these steps, and whether they were quick.
+    private func goOn(_ steps: [UInt64]) async throws -> (count: Int, areQuick: Bool) {
+        let (clock, thread, here) = (Steps(steps), DispatchSpecificKey<Bool>(), Counter())
+        let worker = DispatchQueue(label: "worker")
+        worker.setSpecific(key: thread, value: true)
+        let tasks = (0..<40).map { _ in
+            Task {
+                _ = try await get()
+                if DispatchQueue.getSpecific(key: thread) == true { here.increment() }
+            }
+        }
+        try await eventually { queue.waiting == 40 }
+        guard case .gets(let calls) = queue.next()?.work else { throw CacheError(.storeFailure, "no gets") }
+        for call in calls { call.prepare(.item(nil)) }
+        let areQuick = await withCheckedContinuation { continuation in
+            worker.async {
+                continuation.resume(returning: AnsweredCalls.mostUrgent(of: calls)?.goOn(now: clock.now) ?? false)
+            }
+        }
+        for task in tasks { try await task.value }
+        return (here.value, areQuick)
+    }
+
+    @Test("keep the thread that answered them while they are quick")
+    func quick() async throws {
+        #expect(try await goOn([1000]) == (40, true))
+        // One of them took its time, or the thread had to wait for a processor.
+        #expect(try await goOn([1000, 1000, 1_000_000, 1000, 1000, 1000, 1000, 1000]) == (40, true))
+    }
+
+    @Test("leave it when they are not, and all go on all the same")
+    func slow() async throws {
+        let (count, areQuick) = try await goOn([1_000_000])
+        #expect(count == 2)
+        #expect(!areQuick)
+    }
+
     // MARK: Where they go on
 
     private actor Counting {

@@ -48,8 +48,6 @@ final actor Call: SerialExecutor {
     /// then the task cannot go on, and so the store that it called and the queue are there.
     private nonisolated unowned(unsafe) let queue: CallQueue
     private nonisolated let phase = Atomic(Phase.made)
-    /// Whether the task prefers an executor to the global one.
-    private nonisolated(unsafe) var hasPreference = false
     /// The rest of the task.
     private nonisolated(unsafe) var job: UnownedJob?
     private nonisolated(unsafe) var answer: Answer?
@@ -75,7 +73,6 @@ final actor Call: SerialExecutor {
     ///   operation may still happen.
     @inline(__always)
     nonisolated func wait() async throws -> Answer {
-        hasPreference = withUnsafeCurrentTask { $0?.unownedTaskExecutor != nil }
         await withTaskCancellationHandler {
             await enter()
         } onCancel: {
@@ -142,14 +139,10 @@ final actor Call: SerialExecutor {
         !advance(from: .made, to: phase) && advance(from: .waiting, to: phase)
     }
 
+    /// Has the global executor go on with the task: in a job of its own, since an executor takes itself for the one that
+    /// the task prefers when it is given the task's.
     private nonisolated func resume() {
-        guard let job else { return }
-        if hasPreference {
-            // The global executor would take itself for the one that the task prefers.
-            Task.detached(priority: TaskPriority(priority)) { self.goOn() }
-        } else {
-            globalConcurrentExecutor.enqueue(job)
-        }
+        Task.detached(priority: TaskPriority(priority)) { self.goOn() }
     }
 
     /// Goes on with the task on the thread of the global executor that this is: where the task has no isolation and

@@ -3,6 +3,7 @@ struct CallList: ~Copyable {
     private var head: Unmanaged<Call>?
     private var tail: Unmanaged<Call>?
 
+    private(set) var count = 0
     var isEmpty: Bool { head == nil }
 
     /// How many of the calls are not over.
@@ -28,6 +29,7 @@ struct CallList: ~Copyable {
         call._withUnsafeGuaranteedRef { $0.next = nil }
         if let tail { tail._withUnsafeGuaranteedRef { $0.next = call } } else { head = call }
         tail = call
+        count += 1
     }
 
     /// Takes out the first call.
@@ -37,6 +39,7 @@ struct CallList: ~Copyable {
         guard let head, head._withUnsafeGuaranteedRef({ $0.drain <= last }) else { return nil }
         let call = head.takeRetainedValue()
         self.head = call.next
+        count -= 1
         if self.head == nil { tail = nil }
         return call
     }

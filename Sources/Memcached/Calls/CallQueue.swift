@@ -13,6 +13,9 @@ final class CallQueue: @unchecked Sendable {
         case write(Call, WriteOperation)
     }
 
+    /// Fewer gets than these are left until the worker has nothing else to do.
+    private static let worthAsking = 16
+
     private let maximumBatch: Int
     private let inlet = CallInlet()
     /// Workers that sleep or are about to.
@@ -55,7 +58,7 @@ final class CallQueue: @unchecked Sendable {
         let (work, number, isMoreLeft) = monitor.locked { () -> (Work?, UInt64, Bool) in
             while true {
                 sort(inlet.takeAll())
-                if let work = takeWork() { return (work, drains, !gets.isEmpty || !writes.isEmpty) }
+                if let work = takeWork() { return (work, drains, hasMore) }
                 if inlet.isClosed { return (nil, drains, false) }
                 sleepers.add(1, ordering: .sequentiallyConsistent)
                 if inlet.isEmpty, !inlet.isClosed { monitor.wait() }
@@ -66,20 +69,37 @@ final class CallQueue: @unchecked Sendable {
         return work.map { ($0, number) }
     }
 
+    /// Gets for a worker that has others to answer before it can wait for more: if there are enough of them, and it is
+    /// not the turn of a write.
+    func nextGets() -> (calls: [Call], drain: UInt64)? {
+        let (calls, number, isMoreLeft) = monitor.locked { () -> ([Call], UInt64, Bool) in
+            sort(inlet.takeAll())
+            let areNext = gets.count >= Self.worthAsking && (writes.isEmpty || !writesAreNext)
+            return (areNext ? takeGets() : [], drains, hasMore)
+        }
+        if isMoreLeft { wakeSleeper() }
+        return calls.isEmpty ? nil : (calls, number)
+    }
+
+    private var hasMore: Bool { !gets.isEmpty || !writes.isEmpty }
+
     private func takeWork() -> Work? {
         if writesAreNext || gets.isEmpty, let call = writes.popFirst() {
             guard case .write(let operation) = call.request else { preconditionFailure("a get among writes") }
             writesAreNext = false
             return .write(call, operation)
         }
-        guard !gets.isEmpty else { return nil }
+        return gets.isEmpty ? nil : .gets(takeGets())
+    }
+
+    private func takeGets() -> [Call] {
         writesAreNext = true
         var batch: [Call] = []
         batch.reserveCapacity(maximumBatch)
         while batch.count < maximumBatch, let call = gets.popFirst() {
             if !call.isOver { batch.append(call) }
         }
-        return .gets(batch)
+        return batch
     }
 
     /// Appends calls to the lists, the oldest, which is the last one, first.

@@ -16,6 +16,8 @@ final class Connection: ServerConnection {
     private var knownBreaks = 0
     /// Whether the server answered since the connection was made: only then can it break.
     private var hasAnswered = false
+    /// What became of sending the line whose items are to be received.
+    private var asked = ReturnCode(MEMCACHED_SUCCESS)
 
     init(
         _ server: MemcachedServer, operationTimeout: Duration, connectTimeout: Duration, breaks: ConnectionBreaks
@@ -46,30 +48,40 @@ final class Connection: ServerConnection {
 
     // MARK: Reading
 
-    /// The items of all keys of a batch, by their index.
+    func ask(for batch: borrowing KeyBatch, maximumKeys: Int) {
+        renew()
+        asked = send(batch.line(from: 0, maximumKeys: maximumKeys), of: batch)
+    }
+
+    /// The items of all keys of the batch that was asked for, by their index.
     ///
     /// - Throws: ``CacheError``. Then the connection was closed, and the next call opens a new one.
-    func get(_ batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?] {
-        renew()
+    func items(of batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?] {
         var items = [StoreItem?](repeating: nil, count: batch.count)
-        var start = 0
-        while start < batch.count {
-            let line = batch.line(from: start, maximumKeys: maximumKeys)
-            start = line.upperBound
-            var code = get(line, of: batch, into: &items)
+        var line = batch.line(from: 0, maximumKeys: maximumKeys)
+        while true {
+            var code = receive(line, of: batch, into: &items)
             if code.isDisconnect {
                 // The server may have been restarted since the last call: a new connection tells.
                 for index in line { items[index] = nil }
-                code = get(line, of: batch, into: &items)
+                asked = send(line, of: batch)
+                code = receive(line, of: batch, into: &items)
             }
             if code != ReturnCode(MEMCACHED_SUCCESS) { throw code.error(from: server) }
+            guard line.upperBound < batch.count else { return items }
+            line = batch.line(from: line.upperBound, maximumKeys: maximumKeys)
+            asked = send(line, of: batch)
         }
-        return items
     }
 
-    private func get(_ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout [StoreItem?]) -> ReturnCode {
-        var code = ReturnCode(
-            batch.withLine(line) { keys, lengths in memcached_mget(handle, keys, lengths, line.count) })
+    private func send(_ line: Range<Int>, of batch: borrowing KeyBatch) -> ReturnCode {
+        ReturnCode(batch.withLine(line) { keys, lengths in memcached_mget(handle, keys, lengths, line.count) })
+    }
+
+    private func receive(
+        _ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout [StoreItem?]
+    ) -> ReturnCode {
+        var code = asked
         if code == ReturnCode(MEMCACHED_SUCCESS) { code = fetch(line, of: batch, into: &items) }
         if code == ReturnCode(MEMCACHED_SUCCESS) { hasAnswered = true } else { close(after: code) }
         return code

@@ -2,8 +2,11 @@ import MintCache
 
 /// What a worker does its calls on. One thread at a time uses it, and its calls block.
 protocol ServerConnection: AnyObject {
-    /// The items of all keys of a batch, by their index.
-    func get(_ batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?]
+    /// Asks for the keys of a batch, and does not wait for the answers. They are taken before anything else is asked.
+    func ask(for batch: borrowing KeyBatch, maximumKeys: Int)
+
+    /// The items of all keys of the batch that was asked for, by their index.
+    func items(of batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?]
 
     /// Writes, and says whether that took place.
     func write(_ operation: WriteOperation) throws -> Bool
@@ -18,7 +21,9 @@ final class NullConnection: ServerConnection {
 
     init(value: [UInt8]) { item = StoreItem.CAS(rawValue: 1).map { StoreItem(value: value, cas: $0) } }
 
-    func get(_ batch: borrowing KeyBatch, maximumKeys: Int) -> [StoreItem?] {
+    func ask(for batch: borrowing KeyBatch, maximumKeys: Int) {}
+
+    func items(of batch: borrowing KeyBatch, maximumKeys: Int) -> [StoreItem?] {
         [StoreItem?](repeating: item, count: batch.count)
     }
 

@@ -4,7 +4,9 @@ import Synchronization
 /// A connection to a server, and the loop of the thread that has it: takes work from the queue, does it, and goes on
 /// with the tasks that waited for it.
 ///
-/// Should a task keep the thread, ``Watchdog`` lets another one take over.
+/// As a task that soon waits for the next call does so here, most calls need no other thread, and none has to be woken.
+/// Tasks that are not quick are left to the global executor (``AnsweredCalls``, ``Pace``), and should one keep the
+/// thread, ``Watchdog`` has another one take over.
 // @unchecked: everything but `turn` and `ended` belongs to the thread that has the connection. It gives that up when it
 // counts `turn` up to go on with tasks, and has it again if it is the one who counts it up once more.
 final class Worker: @unchecked Sendable {
@@ -20,6 +22,8 @@ final class Worker: @unchecked Sendable {
     private let maximumBatch: Int
     private let watchdog: Watchdog
     private var batch = GetBatch()
+    /// The drain of the gets that the server was asked for, while they are not answered.
+    private var asked: UInt64?
     private var pace = Pace()
     /// Those whose tasks go on just now.
     private var answered: AnsweredCalls?
@@ -46,15 +50,22 @@ final class Worker: @unchecked Sendable {
     }
 
     private func run() {
-        while let (work, drain) = queue.next() {
-            do {
-                guard goOn(with: try perform(work)) else { return }
-            } catch let error as CacheError where error.code == .timeout {
-                // Whoever waited for the server all the while would only wait for one more.
-                queue.fail(through: drain, error)
-            } catch {
-                // Those who asked have been told.
+        while true {
+            let answered: [Call]
+            if let drain = asked.take() {
+                answered = answers(drain)
+            } else if let (work, drain) = queue.next() {
+                switch work {
+                case .gets(let calls):
+                    ask(calls, drain)
+                    continue
+                case .write(let call, let operation):
+                    answered = write(call, operation, drain)
+                }
+            } else {
+                break
             }
+            guard goOn(with: answered) else { return }
         }
         connection.close()
         ended.store(true, ordering: .sequentiallyConsistent)
@@ -63,28 +74,42 @@ final class Worker: @unchecked Sendable {
 
     // MARK: Work
 
-    /// Does work, and returns the calls whose answers are prepared.
-    private func perform(_ work: CallQueue.Work) throws -> [Call] {
-        switch work {
-        case .gets(let calls):
-            guard !calls.isEmpty else { return [] }
-            batch.fill(calls)
-            do {
-                return batch.answer(with: try connection.get(batch.keys, maximumKeys: maximumBatch))
-            } catch {
-                batch.fail(error)
-                throw error
-            }
-        case .write(let call, let operation):
-            guard !call.isOver else { return [] }
-            do {
-                call.prepare(.written(try connection.write(operation)))
-                return [call]
-            } catch {
-                call.finish(.failure(error))
-                throw error
-            }
+    private func ask(_ calls: [Call], _ drain: UInt64) {
+        guard !calls.isEmpty else { return }
+        batch.fill(calls)
+        connection.ask(for: batch.keys, maximumKeys: maximumBatch)
+        asked = drain
+    }
+
+    /// Waits for what was asked, and returns the calls, their answers prepared. What has come meanwhile is asked before
+    /// their tasks go on, so that the server is busy while they do.
+    private func answers(_ drain: UInt64) -> [Call] {
+        do {
+            let calls = batch.answer(with: try connection.items(of: batch.keys, maximumKeys: maximumBatch))
+            if let (more, drain) = queue.nextGets() { ask(more, drain) }
+            return calls
+        } catch {
+            batch.fail(error)
+            failThoseWhoWaited(error, drain)
+            return []
         }
+    }
+
+    private func write(_ call: Call, _ operation: WriteOperation, _ drain: UInt64) -> [Call] {
+        guard !call.isOver else { return [] }
+        do {
+            call.prepare(.written(try connection.write(operation)))
+            return [call]
+        } catch {
+            call.finish(.failure(error))
+            failThoseWhoWaited(error, drain)
+            return []
+        }
+    }
+
+    /// After a timeout: whoever waited for the server all the while would only wait for one more.
+    private func failThoseWhoWaited(_ error: any Error, _ drain: UInt64) {
+        if let error = error as? CacheError, error.code == .timeout { queue.fail(through: drain, error) }
     }
 
     // MARK: Tasks

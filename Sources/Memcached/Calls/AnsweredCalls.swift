@@ -10,7 +10,7 @@ final class AnsweredCalls: Sendable {
     /// For so few, a job of its own for each costs no more.
     private static let few = 4
     /// How long the tasks may keep the thread that answers them, in nanoseconds: so long each, and once so long more.
-    private static let quick: (each: UInt64, more: UInt64) = (4_000, 20_000)
+    private static let quick: (each: UInt64, more: UInt64) = (8_000, 20_000)
 
     private let calls: [Call]
     private let priority: TaskPriority?

@@ -60,44 +60,6 @@ struct AnsweredCallsTests {
         #expect(queue.waiting == 0)
     }
 
-    @Test(
-        "do not wait for a task among them that keeps its thread",
-        .enabled(if: ProcessInfo.processInfo.activeProcessorCount > 1))
-    func busyTask() async throws {
-        let others = Counter()
-        let tasks = (0..<40).map { number in
-            Task {
-                _ = try await get()
-                if others.increment() > 1 { return }
-                // The first one that goes on keeps its thread until all others have gone on.
-                while others.value < 40 {}
-            }
-        }
-        try await answer(40)
-        for task in tasks { try await task.value }
-        #expect(others.value == 40)
-    }
-
-    @Test("are resumed by priority: one that is urgent does not wait for those that are not")
-    func priorities() async throws {
-        let gone = Counter()
-        let others = (0..<40).map { _ in
-            Task(priority: .background) {
-                _ = try await get()
-                // They keep their threads until the urgent one has gone on, which came after them.
-                while gone.value == 0 {}
-            }
-        }
-        try await eventually { queue.waiting == 40 }
-        let urgent = Task(priority: .high) {
-            _ = try await get()
-            gone.increment()
-        }
-        try await answer(41)
-        try await urgent.value
-        for task in others { try await task.value }
-    }
-
     // MARK: How long they may keep a thread
 
     /// A clock that goes on by so many nanoseconds at each look, in turn.

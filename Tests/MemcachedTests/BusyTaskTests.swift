@@ -1,0 +1,148 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import Memcached
+
+/// Tasks that keep their threads until others have gone on. One test after the other: the global executor may have two
+/// threads only, and one of them has to be free.
+@Suite("A task that keeps its thread", .serialized, .timeLimit(.minutes(2)))
+struct BusyTaskTests {
+    private let staged = StagedWorker()
+
+    // MARK: On the global executor
+
+    /// Waits until so many gets are queued, and leaves their tasks to the global executor, with the test in the place of
+    /// the worker.
+    private func leave(_ count: Int) async throws {
+        try await eventually { staged.queue.waiting == count }
+        guard case .gets(let calls) = staged.queue.next()?.work else { return }
+        for call in calls { call.prepare(.item(nil)) }
+        AnsweredCalls.mostUrgent(of: calls)?.leave()
+    }
+
+    @Test(
+        "does not hold up those that were answered with it",
+        .enabled(if: ProcessInfo.processInfo.activeProcessorCount > 1))
+    func busyTask() async throws {
+        let others = Counter()
+        let tasks = (0..<40).map { number in
+            Task {
+                try await staged.get()
+                if others.increment() > 1 { return }
+                // The first one that goes on keeps its thread until all others have gone on.
+                while others.value < 40 {}
+            }
+        }
+        try await leave(40)
+        for task in tasks { try await task.value }
+        #expect(others.value == 40)
+    }
+
+    @Test("does not hold up those that are more urgent")
+    func priorities() async throws {
+        let gone = Counter()
+        let others = (0..<40).map { _ in
+            Task(priority: .background) {
+                try await staged.get()
+                // They keep their threads until the urgent one has gone on, which came after them.
+                while gone.value == 0 {}
+            }
+        }
+        try await eventually { staged.queue.waiting == 40 }
+        let urgent = Task(priority: .high) {
+            try await staged.get()
+            gone.increment()
+        }
+        try await leave(41)
+        try await urgent.value
+        for task in others { try await task.value }
+    }
+
+    // MARK: On a worker's thread
+
+    @Test("loses the connection, so that calls are answered all the same")
+    func relieved() async throws {
+        try staged.start(isWatched: true)
+        staged.connection.answer(50)
+        let (keeps, others) = (Counter(), Counter())
+        let keeper = Task {
+            try await staged.get()
+            keeps.increment()
+            // The only connection's thread is kept until others have been answered on that connection.
+            while others.value < 20 {}
+        }
+        try await eventually { keeps.value == 1 }
+        for _ in 1...20 {
+            try await staged.get()
+            others.increment()
+        }
+        try await keeper.value
+        try await staged.stop()
+    }
+
+    @Test("loses those that were answered with it, which go on elsewhere")
+    func relievedBatch() async throws {
+        try staged.start(isWatched: true)
+        // The first get keeps the worker busy until the others have come.
+        let first = Task { try await staged.get("first") }
+        try await eventually { staged.connection.asked.value == 1 }
+        let gone = Counter()
+        let tasks = (0..<40).map { _ in
+            Task {
+                try await staged.get()
+                // Whoever goes on first keeps the thread until all have gone on.
+                if gone.increment() == 1 { while gone.value < 40 {} }
+            }
+        }
+        try await eventually { staged.queue.waiting == 40 }
+        staged.connection.answer(2)
+        try await first.value
+        for task in tasks { try await task.value }
+        try await staged.stop()
+    }
+
+    @Test("does not keep the worker from ending")
+    func ending() async throws {
+        try staged.start(isWatched: true)
+        staged.connection.answer()
+        let (keeps, ended) = (Counter(), Counter())
+        let keeper = Task {
+            try await staged.get()
+            keeps.increment()
+            while ended.value == 0 {}
+        }
+        try await eventually { keeps.value == 1 }
+        try await staged.stop()
+        ended.increment()
+        try await keeper.value
+    }
+
+    @Test("is found out at the second look")
+    func looks() async throws {
+        // No watchdog: the test looks itself.
+        try staged.start(isWatched: false)
+        var rounds = WatchdogRounds([staged.worker])
+        let isQuiet = rounds.look()
+        #expect(isQuiet)
+        staged.connection.answer(2)
+        let (keeps, others) = (Counter(), Counter())
+        let keeper = Task {
+            try await staged.get()
+            keeps.increment()
+            while others.value == 0 {}
+        }
+        try await eventually { keeps.value == 1 }
+        let kept = staged.worker.turn
+        #expect(kept.isWithTasks)
+        let firstIsQuiet = rounds.look()
+        #expect(!firstIsQuiet && staged.worker.turn == kept)
+        let secondIsQuiet = rounds.look()
+        #expect(!secondIsQuiet && staged.worker.turn != kept && !staged.worker.turn.isWithTasks)
+        try await staged.get()
+        others.increment()
+        try await keeper.value
+        try await staged.stop()
+        #expect(rounds.areOver)
+    }
+}

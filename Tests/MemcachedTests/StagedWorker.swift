@@ -1,0 +1,74 @@
+import Dispatch
+import Foundation
+import MintCache
+import Synchronization
+import TestSupport
+
+@testable import Memcached
+
+/// A connection that answers when a test lets it, with nothing.
+final class StagedConnection: ServerConnection, Sendable {
+    private let answers = DispatchSemaphore(value: 0)
+    let asked = Counter()
+    let written = Counter()
+    let closed = Counter()
+    private let thread = Mutex<Thread?>(nil)
+
+    /// Whether this is the thread that it was used on last.
+    var isUsedHere: Bool { thread.withLock { $0 === Thread.current } }
+
+    /// Lets it answer so many batches.
+    func answer(_ count: Int = 1) {
+        for _ in 1...count { answers.signal() }
+    }
+
+    func ask(for batch: borrowing KeyBatch, maximumKeys: Int) { asked.increment() }
+
+    func items(of batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?] {
+        answers.wait()
+        thread.withLock { $0 = Thread.current }
+        return [StoreItem?](repeating: nil, count: batch.count)
+    }
+
+    func write(_ operation: WriteOperation) throws -> Bool {
+        written.increment()
+        thread.withLock { $0 = Thread.current }
+        return true
+    }
+
+    func close() { closed.increment() }
+}
+
+/// A worker on such a connection.
+struct StagedWorker {
+    let connection = StagedConnection()
+    let queue = CallQueue(maximumBatch: 1000)
+    let worker: Worker
+    private let watchdog = Watchdog()
+
+    init() {
+        worker = Worker(queue: queue, connection: connection, maximumBatch: 1000, watchdog: watchdog)
+    }
+
+    /// Starts the worker's thread. Without a watchdog it keeps the connection whatever its tasks do, even on a machine
+    /// so busy that it looks as if they kept it.
+    func start(isWatched: Bool) throws {
+        try worker.start()
+        if isWatched { try BlockingThread.start { [watchdog, worker] in watchdog.run([worker]) } }
+    }
+
+    func stop() async throws {
+        queue.close()
+        try await eventually { worker.hasEnded }
+    }
+
+    func get(_ name: String = "k") async throws {
+        guard case .item = try await Call(.get(StoreKey(name)), in: queue).wait() else {
+            throw CacheError(.storeFailure, "another answer than to a get")
+        }
+    }
+
+    func write() async throws {
+        _ = try await Call(.write(.delete(StoreKey("k"))), in: queue).wait()
+    }
+}

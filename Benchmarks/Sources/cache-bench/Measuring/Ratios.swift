@@ -35,8 +35,8 @@ enum Ratios {
         }
         if let stampede = stampedes.first(where: { $0.name == StampedeMode.protected.rawValue }) {
             ratios.append(Ratio(name: "stampede_loads", goal: .atMost(1), values: [stampede.loadsPerExpiry]))
-            ratios.append(
-                Ratio(name: "stampede_p99", goal: .atMost(1.5), values: [stampede.p99Refreshing / stampede.p99Steady]))
+            guard !stampede.p99Ratios.isEmpty else { return ratios }
+            ratios.append(Ratio(name: "stampede_p99", goal: .atMost(1.5), values: stampede.p99Ratios))
         }
         return ratios
     }

@@ -58,9 +58,9 @@ struct StampedeResult: Encodable, Sendable {
     var p50: Double
     var p99: Double
     var max: Double
-    /// Microseconds, of the calls that began while a load was running, and of all others.
-    var p99Refreshing: Double
-    var p99Steady: Double
+    /// For each expiry after the cold start: the 99th percentile of the calls that began while the value was loaded, over
+    /// that of those which began from then on until the next expiry.
+    var p99Ratios: [Double]
     /// For each ten milliseconds from the first call on.
     var timeline: [Moment]
 
@@ -82,51 +82,60 @@ struct StampedeResult: Encodable, Sendable {
         let bucketSize = StampedeRecord.bucketMicroseconds
         let buckets = Dictionary(grouping: records.flatMap(\.latencies), by: \.key)
         let first = buckets.keys.min() ?? 0
-        // Whoever finds nothing at all has to wait for the first value: that is no expiry, but the cold start.
-        let coldEnd = (allLoads.first?[1] ?? 0) / bucketSize
-        let running = { (bucket: Int) in
-            allLoads.count { $0[0] / bucketSize <= bucket && bucket <= $0[1] / bucketSize }
-        }
-        var (all, refreshing, steady) = (Self.histogram(), Self.histogram(), Self.histogram())
+        var all = Self.histogram()
         timeline = buckets.sorted { $0.key < $1.key }.map { bucket, records in
-            let loads = running(bucket)
             var worst = 0
             for (latency, times) in records.flatMap(\.value) {
-                let (latency, count) = (UInt64(latency), UInt32(times))
-                worst = Swift.max(worst, Int(latency))
-                all.record(latency, count: count)
-                guard bucket > coldEnd else { continue }
-                if loads > 0 {
-                    refreshing.record(latency, count: count)
-                } else {
-                    steady.record(latency, count: count)
-                }
+                worst = Swift.max(worst, latency)
+                all.record(UInt64(latency), count: UInt32(times))
             }
-            return Moment(at: (bucket - first) * bucketSize / 1000, loads: loads, worst: Double(worst))
+            let running = allLoads.count { $0[0] / bucketSize <= bucket && bucket <= $0[1] / bucketSize }
+            return Moment(at: (bucket - first) * bucketSize / 1000, loads: running, worst: Double(worst))
+        }
+        // Whoever finds nothing at all has to wait for the first value: that is no expiry, but the cold start.
+        let refreshes = Self.expiries(allLoads, surelyFresh: surelyFresh).dropFirst()
+            .map { $0.lowerBound / bucketSize...$0.upperBound / bucketSize }
+        let ends = refreshes.dropFirst().map(\.lowerBound) + [(buckets.keys.max() ?? 0) + 1]
+        p99Ratios = zip(refreshes, ends).compactMap { refresh, end in
+            guard refresh.upperBound + 1 < end else { return nil }
+            let latencies = { (range: Range<Int>) in
+                var part = Self.histogram()
+                for (latency, times) in range.flatMap({ buckets[$0] ?? [] }).flatMap(\.value) {
+                    part.record(UInt64(latency), count: UInt32(times))
+                }
+                return part.totalCount > 0 ? Double(part.valueAtPercentile(99)) : nil
+            }
+            guard let refreshing = latencies(refresh.lowerBound..<refresh.upperBound + 1),
+                let steady = latencies(refresh.upperBound + 1..<end), steady > 0
+            else { return nil }
+            return refreshing / steady
         }
         calls = Int(all.totalCount)
         loads = allLoads.count
-        expiries = Self.expiries(allLoads, surelyFresh: surelyFresh)
+        expiries = Self.expiries(allLoads, surelyFresh: surelyFresh).count
         staleAnswers = records.reduce(0) { $0 + $1.staleAnswers }
         p50 = Double(all.valueAtPercentile(50))
         p99 = Double(all.valueAtPercentile(99))
         max = Double(all.max)
-        p99Refreshing = Double(refreshing.valueAtPercentile(99))
-        p99Steady = Double(steady.valueAtPercentile(99))
     }
 
     private static func histogram() -> Histogram<UInt32> {
         Histogram<UInt32>(highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: .two)
     }
 
-    /// Loads that begin before the value of the first one of them has expired are of one expiry.
-    private static func expiries(_ loads: [[Int]], surelyFresh: Int) -> Int {
-        var count = 0
+    /// From when to when the value of each expiry was loaded. Loads that begin before the value of the first one of them
+    /// has expired are of one expiry.
+    private static func expiries(_ loads: [[Int]], surelyFresh: Int) -> [ClosedRange<Int>] {
+        var expiries: [ClosedRange<Int>] = []
         var end = Int.min
-        for load in loads where load[0] > end {
-            count += 1
-            end = load[1] + surelyFresh
+        for load in loads {
+            if load[0] > end {
+                expiries.append(load[0]...load[1])
+                end = load[1] + surelyFresh
+            } else if let last = expiries.popLast() {
+                expiries.append(last.lowerBound...Swift.max(last.upperBound, load[1]))
+            }
         }
-        return count
+        return expiries
     }
 }

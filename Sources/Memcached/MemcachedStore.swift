@@ -8,8 +8,10 @@ import Synchronization
 /// ```
 ///
 /// No task ever blocks: worker threads own the connections, and gets that queue up while a call is in flight leave
-/// together as the next one. Keys are spread over the servers by libmemcached's ketama-weighted ring. Nothing connects
-/// before the first operation, so a store can be made before its servers are up.
+/// together as the next one. A worker goes on with the tasks that it has answered itself, as long as they are quick; a
+/// task that keeps the thread holds up others for some milliseconds at most. Keys are spread over the servers by
+/// libmemcached's ketama-weighted ring. Nothing connects before the first operation, so a store can be made before its
+/// servers are up.
 ///
 /// A task that is cancelled while it waits gets `CancellationError` at once. Whether its write takes place is then
 /// open, as it is after a timeout.

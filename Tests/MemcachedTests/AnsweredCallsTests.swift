@@ -18,7 +18,7 @@ struct AnsweredCallsTests {
         try await eventually { queue.waiting == count }
         guard case .gets(let calls) = queue.next()?.work else { return }
         for (place, call) in calls.enumerated() { call.prepare(.item(try item(UInt64(place + 1)))) }
-        AnsweredCalls.mostUrgent(of: calls)?.leave()
+        AnsweredCalls.leaveAllButMostUrgent(of: calls)?.leave()
     }
 
     private func item(_ number: UInt64) throws -> StoreItem {
@@ -46,7 +46,7 @@ struct AnsweredCallsTests {
         guard case .gets(let calls) = queue.next()?.work else { return }
         for task in tasks.prefix(25) { task.cancel() }
         for call in calls { call.prepare(.item(nil)) }
-        AnsweredCalls.mostUrgent(of: calls)?.leave()
+        AnsweredCalls.leaveAllButMostUrgent(of: calls)?.leave()
         for task in tasks.prefix(25) { await #expect(throws: CancellationError.self) { try await task.value } }
         for task in tasks.dropFirst(25) { #expect(try await task.value == nil) }
     }
@@ -62,27 +62,17 @@ struct AnsweredCallsTests {
 
     // MARK: How long they may keep a thread
 
-    /// A clock that goes on by so many nanoseconds at each look, in turn.
-    private final class Steps: Sendable {
-        private let steps: [UInt64]
-        private let state = Mutex((look: 0, time: UInt64(0)))
-
-        init(_ steps: [UInt64]) { self.steps = steps }
-
-        var looks: Int { state.withLock(\.look) }
-
-        func now() -> UInt64 {
-            state.withLock { state in
-                state.time += steps[state.look % steps.count]
-                state.look += 1
-                return state.time
-            }
-        }
+    /// A clock whose times go on by so many nanoseconds at each look.
+    private func clock(time: UInt64, processorTime: UInt64) -> ThreadClock {
+        let looks = (Counter(), Counter())
+        return ThreadClock(
+            time: { UInt64(looks.0.increment()) * time },
+            processorTime: { UInt64(looks.1.increment()) * processorTime })
     }
 
-    /// How many of 40 tasks go on where they were answered, by a clock with these steps, and whether they were quick.
-    private func goOn(_ steps: [UInt64]) async throws -> (count: Int, areQuick: Bool) {
-        let (clock, thread, here) = (Steps(steps), DispatchSpecificKey<Bool>(), Counter())
+    /// How many of 40 tasks go on where they were answered, and for how long they kept the thread.
+    private func goOn(_ clock: ThreadClock) async throws -> (count: Int, slow: UInt64?) {
+        let (thread, here) = (DispatchSpecificKey<Bool>(), Counter())
         let worker = DispatchQueue(label: "worker")
         worker.setSpecific(key: thread, value: true)
         let tasks = (0..<40).map { _ in
@@ -94,27 +84,30 @@ struct AnsweredCallsTests {
         try await eventually { queue.waiting == 40 }
         guard case .gets(let calls) = queue.next()?.work else { throw CacheError(.storeFailure, "no gets") }
         for call in calls { call.prepare(.item(nil)) }
-        let areQuick = await withCheckedContinuation { continuation in
+        let slow = await withCheckedContinuation { continuation in
             worker.async {
-                continuation.resume(returning: AnsweredCalls.mostUrgent(of: calls)?.goOn(now: clock.now) ?? false)
+                continuation.resume(returning: AnsweredCalls.leaveAllButMostUrgent(of: calls)?.goOn(clock))
             }
         }
         for task in tasks { try await task.value }
-        return (here.value, areQuick)
+        return (here.value, slow)
     }
 
     @Test("keep the thread that answered them while they are quick")
     func quick() async throws {
-        #expect(try await goOn([1000]) == (40, true))
-        // One of them took its time, or the thread had to wait for a processor.
-        #expect(try await goOn([1000, 1000, 1_000_000, 1000, 1000, 1000, 1000, 1000]) == (40, true))
+        #expect(try await goOn(clock(time: 10_000, processorTime: 0)) == (40, nil))
     }
 
-    @Test("leave it when they are not, and all go on all the same")
+    @Test("keep it when time passed because it was without a processor")
+    func preempted() async throws {
+        #expect(try await goOn(clock(time: 1_000_000, processorTime: 1000)) == (40, nil))
+    }
+
+    @Test("leave it when they are not quick, and all go on all the same")
     func slow() async throws {
-        let (count, areQuick) = try await goOn([1_000_000])
-        #expect(count == 2)
-        #expect(!areQuick)
+        #expect(try await goOn(clock(time: 1_000_000, processorTime: 50_000)) == (1, 50_000))
+        // They have 20 µs, and 8 µs each: the first one is within that, the second one is not.
+        #expect(try await goOn(clock(time: 1_000_000, processorTime: 19_000)) == (2, 38_000))
     }
 
     // MARK: Where they go on

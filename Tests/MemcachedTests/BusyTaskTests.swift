@@ -18,7 +18,7 @@ struct BusyTaskTests {
         try await eventually { staged.queue.waiting == count }
         guard case .gets(let calls) = staged.queue.next()?.work else { return }
         for call in calls { call.prepare(.item(nil)) }
-        AnsweredCalls.mostUrgent(of: calls)?.leave()
+        AnsweredCalls.leaveAllButMostUrgent(of: calls)?.leave()
     }
 
     @Test(
@@ -118,6 +118,50 @@ struct BusyTaskTests {
         try await keeper.value
     }
 
+    @Test("is found out by a watchdog that slept")
+    func asleep() async throws {
+        try staged.start(isWatched: true)
+        try await eventually { staged.watchdog.sleeps }
+        staged.connection.answer(2)
+        let (keeps, others) = (Counter(), Counter())
+        let keeper = Task {
+            try await staged.get()
+            keeps.increment()
+            while others.value == 0 {}
+        }
+        try await eventually { keeps.value == 1 }
+        try await staged.get()
+        others.increment()
+        try await keeper.value
+        try await staged.stop()
+    }
+
+    @Test("loses the answers to what was asked before it went on")
+    func asked() async throws {
+        try staged.start(isWatched: false)
+        var rounds = WatchdogRounds([staged.worker])
+        let gone = Counter()
+        let keeper = Task {
+            try await staged.get("first")
+            while gone.value < 16 {}
+        }
+        try await eventually { staged.connection.asked.value == 1 }
+        let others = (0..<16).map { _ in
+            Task {
+                try await staged.get()
+                gone.increment()
+            }
+        }
+        try await eventually { staged.queue.waiting == 16 }
+        staged.connection.answer(2)
+        try await eventually { staged.worker.turn.isWithTasks }
+        #expect(staged.connection.asked.value == 2)
+        for _ in 1...2 { _ = rounds.look() }
+        for task in others { try await task.value }
+        try await keeper.value
+        try await staged.stop()
+    }
+
     @Test("is found out at the second look")
     func looks() async throws {
         // No watchdog: the test looks itself.
@@ -139,7 +183,12 @@ struct BusyTaskTests {
         #expect(!firstIsQuiet && staged.worker.turn == kept)
         let secondIsQuiet = rounds.look()
         #expect(!secondIsQuiet && staged.worker.turn != kept && !staged.worker.turn.isWithTasks)
-        try await staged.get()
+        // While it is still there, no other task gets the thread that took over.
+        let isInline = Task {
+            try await staged.get()
+            return staged.connection.isUsedHere
+        }
+        #expect(try await !isInline.value)
         others.increment()
         try await keeper.value
         try await staged.stop()

@@ -22,9 +22,13 @@ final class StagedConnection: ServerConnection, Sendable {
         for _ in 1...count { answers.signal() }
     }
 
-    func ask(for batch: borrowing KeyBatch, maximumKeys: Int) { asked.increment() }
+    let isReady: Bool
 
-    func items(of batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?] {
+    init(isReady: Bool = true) { self.isReady = isReady }
+
+    func ask(for batch: borrowing KeyBatch) { asked.increment() }
+
+    func items(of batch: borrowing KeyBatch) throws -> [StoreItem?] {
         answers.wait()
         thread.withLock { $0 = Thread.current }
         return [StoreItem?](repeating: nil, count: batch.count)
@@ -41,13 +45,14 @@ final class StagedConnection: ServerConnection, Sendable {
 
 /// A worker on such a connection.
 struct StagedWorker {
-    let connection = StagedConnection()
+    let connection: StagedConnection
     let queue = CallQueue(maximumBatch: 1000)
     let worker: Worker
-    private let watchdog = Watchdog()
+    let watchdog = Watchdog()
 
-    init() {
-        worker = Worker(queue: queue, connection: connection, maximumBatch: 1000, watchdog: watchdog)
+    init(isReady: Bool = true) {
+        connection = StagedConnection(isReady: isReady)
+        worker = Worker(queue: queue, connection: connection, watchdog: watchdog)
     }
 
     /// Starts the worker's thread. Without a watchdog it keeps the connection whatever its tasks do, even on a machine

@@ -55,6 +55,23 @@ struct WorkerTests {
         try await staged.stop()
     }
 
+    @Test("does not ask before it goes on with tasks when that would have to wait for a new connection")
+    func notReady() async throws {
+        let staged = StagedWorker(isReady: false)
+        try staged.start(isWatched: false)
+        let first = Task {
+            try await staged.get("first")
+            return staged.connection.asked.value
+        }
+        try await eventually { staged.connection.asked.value == 1 }
+        let others = (0..<40).map { _ in Task { try await staged.get() } }
+        try await eventually { staged.queue.waiting == 40 }
+        staged.connection.answer(2)
+        #expect(try await first.value == 1)
+        for task in others { try await task.value }
+        try await staged.stop()
+    }
+
     @Test("does not ask for gets when it is the turn of a write")
     func writesFirst() async throws {
         try staged.start(isWatched: false)

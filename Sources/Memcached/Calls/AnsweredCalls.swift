@@ -9,8 +9,8 @@ import Synchronization
 final class AnsweredCalls: Sendable {
     /// For so few, a job of its own for each costs no more.
     private static let few = 4
-    /// How long the tasks may keep the thread that answers them, in nanoseconds: so long each, and once so long more.
-    private static let quick: (each: UInt64, more: UInt64) = (8_000, 20_000)
+    /// How many nanoseconds so many tasks may keep the thread that answers them.
+    private static func allowance(_ count: Int) -> UInt64 { 20_000 + 8_000 * UInt64(count) }
 
     private let calls: [Call]
     private let priority: TaskPriority?
@@ -22,8 +22,9 @@ final class AnsweredCalls: Sendable {
         self.priority = TaskPriority(priority)
     }
 
-    /// Those of the highest priority among calls whose answers are prepared. The others are left to the global executor.
-    static func mostUrgent(of calls: [Call]) -> AnsweredCalls? {
+    /// Leaves the tasks of calls whose answers are prepared to the global executor, but for those of the highest priority
+    /// among them, which it returns.
+    static func leaveAllButMostUrgent(of calls: [Call]) -> AnsweredCalls? {
         guard let first = calls.first?.priority else { return nil }
         if calls.allSatisfy({ $0.priority.rawValue == first.rawValue }) { return AnsweredCalls(calls, first) }
         let groups = Dictionary(grouping: calls) { $0.priority.rawValue }
@@ -35,26 +36,23 @@ final class AnsweredCalls: Sendable {
 
     /// Goes on with the tasks on this thread, and leaves those that remain when they are not quick.
     ///
-    /// - Parameter now: a clock's nanoseconds.
-    /// - Returns: whether the tasks were quick.
-    func goOn(now: () -> UInt64) -> Bool {
-        var (count, looks, slowLooks): (UInt64, Int, Int) = (0, 0, 0)
-        var last = (time: now(), count: UInt64(0))
+    /// - Returns: the nanoseconds for which slow tasks kept the thread; `nil` if they were quick.
+    func goOn(_ clock: ThreadClock) -> UInt64? {
+        let (began, processorBegan) = (clock.time(), clock.processorTime())
+        var count = 0
         while let call = take() {
             call.finishHere()
             count += 1
             // Looking at the clock after each would cost as much as some tasks do.
-            guard count <= 2 || count & 7 == 0 else { continue }
-            let time = now()
-            looks += 1
-            if time - last.time > Self.quick.more + (count - last.count) * Self.quick.each { slowLooks += 1 }
-            last = (time, count)
-            if slowLooks > 1, 2 * slowLooks > looks {
-                leave()
-                return false
-            }
+            guard count <= 2 || count.isMultiple(of: 8) || count == calls.count else { continue }
+            guard clock.time() - began > Self.allowance(count) else { continue }
+            // It may have been without a processor.
+            let used = clock.processorTime() - processorBegan
+            guard used > Self.allowance(count) else { continue }
+            leave()
+            return used
         }
-        return 2 * slowLooks <= looks
+        return nil
     }
 
     /// Leaves the tasks that have not gone on yet to the global executor.

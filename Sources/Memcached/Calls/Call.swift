@@ -129,7 +129,7 @@ final actor Call: SerialExecutor {
 
     /// Answers the call with what was prepared, unless it was cancelled, and goes on with its task here and now.
     ///
-    /// - Precondition: this is a thread of the global executor, as which the task takes it.
+    /// The task takes this thread for one of the global executor, whether it is or not.
     nonisolated func finishHere() {
         if end(.answered) { goOn() }
     }
@@ -145,8 +145,8 @@ final actor Call: SerialExecutor {
         Task.detached(priority: TaskPriority(priority)) { self.goOn() }
     }
 
-    /// Goes on with the task on the thread of the global executor that this is: where the task has no isolation and
-    /// prefers no executor, without queueing it once more.
+    /// Goes on with the task, on this thread as one of the global executor: where the task has no isolation and prefers no
+    /// executor, without queueing it once more.
     private nonisolated func goOn() {
         job?.runSynchronously(on: Self.globalExecutor)
     }

@@ -11,6 +11,8 @@ final class Connection: ServerConnection {
     /// in use.
     private let result: UnsafeMutablePointer<memcached_result_st>
     private let pollTimeout: UInt64
+    /// The most keys for one line.
+    private let maximumKeys: Int
     private let breaks: ConnectionBreaks
     /// The breaks that this connection knows of: it was made after them.
     private var knownBreaks = 0
@@ -20,9 +22,11 @@ final class Connection: ServerConnection {
     private var asked = ReturnCode(MEMCACHED_SUCCESS)
 
     init(
-        _ server: MemcachedServer, operationTimeout: Duration, connectTimeout: Duration, breaks: ConnectionBreaks
+        _ server: MemcachedServer, operationTimeout: Duration, connectTimeout: Duration, maximumKeys: Int,
+        breaks: ConnectionBreaks
     ) throws {
         self.server = server
+        self.maximumKeys = maximumKeys
         self.breaks = breaks
         pollTimeout = operationTimeout.milliseconds
         handle = try HandleFactory.makeHandle(
@@ -48,7 +52,9 @@ final class Connection: ServerConnection {
 
     // MARK: Reading
 
-    func ask(for batch: borrowing KeyBatch, maximumKeys: Int) {
+    var isReady: Bool { hasAnswered && breaks.count == knownBreaks }
+
+    func ask(for batch: borrowing KeyBatch) {
         renew()
         asked = send(batch.line(from: 0, maximumKeys: maximumKeys), of: batch)
     }
@@ -56,7 +62,7 @@ final class Connection: ServerConnection {
     /// The items of all keys of the batch that was asked for, by their index.
     ///
     /// - Throws: ``CacheError``. Then the connection was closed, and the next call opens a new one.
-    func items(of batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?] {
+    func items(of batch: borrowing KeyBatch) throws -> [StoreItem?] {
         var items = [StoreItem?](repeating: nil, count: batch.count)
         var line = batch.line(from: 0, maximumKeys: maximumKeys)
         while true {

@@ -2,11 +2,14 @@ import MintCache
 
 /// What a worker does its calls on. One thread at a time uses it, and its calls block.
 protocol ServerConnection: AnyObject {
+    /// Whether asking does not have to wait for a new connection.
+    var isReady: Bool { get }
+
     /// Asks for the keys of a batch, and does not wait for the answers. They are taken before anything else is asked.
-    func ask(for batch: borrowing KeyBatch, maximumKeys: Int)
+    func ask(for batch: borrowing KeyBatch)
 
     /// The items of all keys of the batch that was asked for, by their index.
-    func items(of batch: borrowing KeyBatch, maximumKeys: Int) throws -> [StoreItem?]
+    func items(of batch: borrowing KeyBatch) throws -> [StoreItem?]
 
     /// Writes, and says whether that took place.
     func write(_ operation: WriteOperation) throws -> Bool
@@ -21,9 +24,11 @@ final class NullConnection: ServerConnection {
 
     init(value: [UInt8]) { item = StoreItem.CAS(rawValue: 1).map { StoreItem(value: value, cas: $0) } }
 
-    func ask(for batch: borrowing KeyBatch, maximumKeys: Int) {}
+    var isReady: Bool { true }
 
-    func items(of batch: borrowing KeyBatch, maximumKeys: Int) -> [StoreItem?] {
+    func ask(for batch: borrowing KeyBatch) {}
+
+    func items(of batch: borrowing KeyBatch) -> [StoreItem?] {
         [StoreItem?](repeating: item, count: batch.count)
     }
 

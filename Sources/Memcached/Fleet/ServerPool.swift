@@ -12,7 +12,8 @@ struct ServerPool: Sendable {
         try self.init(configuration, watchdog) {
             try Connection(
                 server, operationTimeout: configuration.operationTimeout,
-                connectTimeout: configuration.connectTimeout, breaks: breaks)
+                connectTimeout: configuration.connectTimeout, maximumKeys: configuration.maximumBatch,
+                breaks: breaks)
         }
     }
 
@@ -23,9 +24,7 @@ struct ServerPool: Sendable {
     ) rethrows {
         let queue = CallQueue(maximumBatch: configuration.maximumBatch)
         workers = try (0..<configuration.connectionsPerServer).map { _ in
-            Worker(
-                queue: queue, connection: try makeConnection(), maximumBatch: configuration.maximumBatch,
-                watchdog: watchdog)
+            Worker(queue: queue, connection: try makeConnection(), watchdog: watchdog)
         }
         self.queue = queue
     }

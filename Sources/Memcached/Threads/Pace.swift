@@ -1,24 +1,19 @@
 /// Whether a worker goes on with the tasks that it has answered itself, or leaves them to the global executor.
 ///
-/// Going on itself saves waking a thread, and is right for tasks that soon wait again. Where tasks turned out to keep
-/// the thread, the next batch is left to the global executor; as long as that goes on, twice as many each time.
+/// Going on itself saves waking a thread, and is right for tasks that soon wait again. Where tasks kept the thread, the
+/// connection had to wait for them; so the worker leaves tasks to the global executor for twenty times as long, and
+/// slow tasks take at most a twentieth of its time.
 struct Pace {
-    private static let longestPause = 1024
+    private static let pauseFactor: UInt64 = 20
 
-    private var pause = 0
-    /// Batches yet to be left.
-    private var left = 0
+    /// In nanoseconds of the clock.
+    private var pauseEnd: UInt64 = 0
 
-    /// Whether to go on with the tasks of a batch; asked once for each.
-    mutating func allowsNext() -> Bool {
-        guard left > 0 else { return true }
-        left -= 1
-        return false
-    }
+    /// Whether to go on with the next tasks.
+    func allowsNext(at time: UInt64) -> Bool { time >= pauseEnd }
 
-    /// Notes what became of a batch that was allowed.
-    mutating func note(isQuick: Bool) {
-        pause = isQuick ? 0 : min(max(1, pause * 2), Self.longestPause)
-        left = pause
+    /// Notes that tasks kept the thread for so many nanoseconds, up to a time.
+    mutating func note(slow duration: UInt64, at time: UInt64) {
+        pauseEnd = time + Self.pauseFactor * duration
     }
 }

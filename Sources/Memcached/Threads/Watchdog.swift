@@ -8,22 +8,28 @@ import Musl
 import Synchronization
 
 /// Looks after workers from a thread of its own: when a task keeps a worker's thread, another thread takes over, so that
-/// no call waits for the code of another caller.
+/// no call waits for the code of another caller for more than some milliseconds.
 ///
-/// It looks every two milliseconds while workers go on with tasks, and sleeps when they do not.
+/// It looks every two milliseconds while workers go on with tasks, and sleeps when they have not done so for twenty.
 final class Watchdog: Sendable {
     private static let microsecondsBetweenLooks: UInt32 = 2000
+    /// The nanoseconds for which a task may keep a worker's thread before the worker is relieved: at most.
+    static let longestTurn = UInt64(microsecondsBetweenLooks) * 2 * 1000
+
     private static let quietLooksBeforeSleep = 10
 
     private let monitor = Monitor()
     private let isAsleep = Atomic(false)
+
+    /// Whether it sleeps, or is about to.
+    var sleeps: Bool { isAsleep.load(ordering: .sequentiallyConsistent) }
 
     /// Wakes it if it sleeps: a worker goes on with tasks, or has ended.
     ///
     /// The worker shows that before it comes here; the watchdog says that it will sleep before it looks for the last
     /// time. One of them sees the other.
     func wake() {
-        guard isAsleep.load(ordering: .sequentiallyConsistent) else { return }
+        guard sleeps else { return }
         monitor.locked { isAsleep.store(false, ordering: .relaxed) }
         monitor.signal()
     }

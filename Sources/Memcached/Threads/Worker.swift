@@ -7,8 +7,8 @@ import Synchronization
 /// As a task that soon waits for the next call does so here, most calls need no other thread, and none has to be woken.
 /// Tasks that are not quick are left to the global executor (``AnsweredCalls``, ``Pace``), and should one keep the
 /// thread, ``Watchdog`` has another one take over.
-// @unchecked: everything but `turn` and `ended` belongs to the thread that has the connection. It gives that up when it
-// counts `turn` up to go on with tasks, and has it again if it is the one who counts it up once more.
+// @unchecked: everything but the atomics belongs to the thread that has the connection. It gives that up when it
+// counts `turns` up to go on with tasks, and has it again if it is the one who counts it up once more.
 final class Worker: @unchecked Sendable {
     /// Counts up when a thread begins to go on with tasks, and when it is done with them or relieved.
     struct Turn: Equatable {
@@ -19,7 +19,6 @@ final class Worker: @unchecked Sendable {
 
     private let queue: CallQueue
     private let connection: any ServerConnection
-    private let maximumBatch: Int
     private let watchdog: Watchdog
     private var batch = GetBatch()
     /// The drain of the gets that the server was asked for, while they are not answered.
@@ -28,12 +27,14 @@ final class Worker: @unchecked Sendable {
     /// Those whose tasks go on just now.
     private var answered: AnsweredCalls?
     private let turns = Atomic<UInt64>(0)
+    /// Threads that were relieved and are still with their task. While there is one, no task can take another: there are
+    /// at most two threads for a connection.
+    private let relieved = Atomic(0)
     private let ended = Atomic(false)
 
-    init(queue: CallQueue, connection: any ServerConnection, maximumBatch: Int, watchdog: Watchdog) {
+    init(queue: CallQueue, connection: any ServerConnection, watchdog: Watchdog) {
         self.queue = queue
         self.connection = connection
-        self.maximumBatch = maximumBatch
         self.watchdog = watchdog
     }
 
@@ -77,7 +78,7 @@ final class Worker: @unchecked Sendable {
     private func ask(_ calls: [Call], _ drain: UInt64) {
         guard !calls.isEmpty else { return }
         batch.fill(calls)
-        connection.ask(for: batch.keys, maximumKeys: maximumBatch)
+        connection.ask(for: batch.keys)
         asked = drain
     }
 
@@ -85,8 +86,8 @@ final class Worker: @unchecked Sendable {
     /// their tasks go on, so that the server is busy while they do.
     private func answers(_ drain: UInt64) -> [Call] {
         do {
-            let calls = batch.answer(with: try connection.items(of: batch.keys, maximumKeys: maximumBatch))
-            if let (more, drain) = queue.nextGets() { ask(more, drain) }
+            let calls = batch.answer(with: try connection.items(of: batch.keys))
+            if connection.isReady, let (more, drain) = queue.nextGets() { ask(more, drain) }
             return calls
         } catch {
             batch.fail(error)
@@ -117,18 +118,22 @@ final class Worker: @unchecked Sendable {
     /// Goes on with the tasks of answered calls, here or on the global executor, and says whether this thread has the
     /// connection still.
     private func goOn(with calls: [Call]) -> Bool {
-        guard let calls = AnsweredCalls.mostUrgent(of: calls) else { return true }
-        guard pace.allowsNext() else {
+        guard let calls = AnsweredCalls.leaveAllButMostUrgent(of: calls) else { return true }
+        let clock = ThreadClock.system
+        guard relieved.load(ordering: .relaxed) == 0, pace.allowsNext(at: clock.time()) else {
             calls.leave()
             return true
         }
         answered = calls
         let turn = turns.add(1, ordering: .sequentiallyConsistent).newValue
         watchdog.wake()
-        let isQuick = calls.goOn(now: MonotonicClock.nanoseconds)
-        guard endTurn(turn) else { return false }
+        let slow = calls.goOn(clock)
+        guard endTurn(turn) else {
+            relieved.subtract(1, ordering: .relaxed)
+            return false
+        }
         answered = nil
-        pace.note(isQuick: isQuick)
+        if let slow { pace.note(slow: slow, at: clock.time()) }
         return true
     }
 
@@ -137,10 +142,15 @@ final class Worker: @unchecked Sendable {
     ///
     /// - Returns: whether it was still in it; then the worker is to be started again.
     func relieve(in turn: Turn) -> Bool {
-        guard endTurn(turn.count) else { return false }
+        // Before the turn is ended, or the thread could come back and count itself off first.
+        relieved.add(1, ordering: .relaxed)
+        guard endTurn(turn.count) else {
+            relieved.subtract(1, ordering: .relaxed)
+            return false
+        }
         answered?.leave()
         answered = nil
-        pace.note(isQuick: false)
+        pace.note(slow: Watchdog.longestTurn, at: ThreadClock.system.time())
         return true
     }
 

@@ -69,12 +69,14 @@ final class CallQueue: @unchecked Sendable {
         return work.map { ($0, number) }
     }
 
-    /// Gets for a worker that has others to answer before it can wait for more: if there are enough of them, and it is
-    /// not the turn of a write.
+    /// Gets for a worker that has others to answer before it can wait for more: if there are enough of them, no other
+    /// worker sleeps, and it is not the turn of a write.
     func nextGets() -> (calls: [Call], drain: UInt64)? {
         let (calls, number, isMoreLeft) = monitor.locked { () -> ([Call], UInt64, Bool) in
             sort(inlet.takeAll())
-            let areNext = gets.count >= Self.worthAsking && (writes.isEmpty || !writesAreNext)
+            let areNext =
+                gets.count >= Self.worthAsking && sleepers.load(ordering: .relaxed) == 0
+                && (writes.isEmpty || !writesAreNext)
             return (areNext ? takeGets() : [], drains, hasMore)
         }
         if isMoreLeft { wakeSleeper() }

@@ -117,8 +117,8 @@ public final class MemcachedStore: CacheStore {
         for pool in pools { pool.queue.close() }
     }
 
-    /// Finishes what is queued and ends the threads. Using the store afterwards is an error with code `shutDown`;
-    /// shutting it down again waits for the same end.
+    /// Finishes what is queued and ends the threads; one that a task keeps ends when the task waits. Using the store
+    /// afterwards is an error with code `shutDown`; shutting it down again waits for the same end.
     public func shutdown() async {
         close()
         // In a task of its own, which the cancellation of this one does not reach.

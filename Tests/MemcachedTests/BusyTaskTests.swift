@@ -141,11 +141,7 @@ struct BusyTaskTests {
         try staged.start(isWatched: false)
         var rounds = WatchdogRounds([staged.worker])
         let gone = Counter()
-        let keeper = Task {
-            try await staged.get("first")
-            while gone.value < 16 {}
-        }
-        try await eventually { staged.connection.asked.value == 1 }
+        let keeper = try await staged.suspendedGet { while gone.value < 16 {} }
         let others = (0..<16).map { _ in
             Task {
                 try await staged.get()
@@ -169,13 +165,12 @@ struct BusyTaskTests {
         var rounds = WatchdogRounds([staged.worker])
         let isQuiet = rounds.look()
         #expect(isQuiet)
-        staged.connection.answer(2)
         let (keeps, others) = (Counter(), Counter())
-        let keeper = Task {
-            try await staged.get()
+        let keeper = try await staged.suspendedGet {
             keeps.increment()
             while others.value == 0 {}
         }
+        staged.connection.answer(2)
         try await eventually { keeps.value == 1 }
         let kept = staged.worker.turn
         #expect(kept.isWithTasks)

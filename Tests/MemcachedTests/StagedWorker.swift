@@ -73,6 +73,21 @@ struct StagedWorker {
         }
     }
 
+    /// Starts a task that gets and then does something, and returns when the server was asked and the task is suspended:
+    /// an answer that came earlier would not go on with it.
+    func suspendedGet<Result: Sendable>(
+        then body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Task<Result, any Error> {
+        let call = Call(.get(try StoreKey("first")), in: queue)
+        let before = connection.asked.value
+        let task = Task {
+            _ = try await call.wait()
+            return try await body()
+        }
+        try await eventually { call.isWaiting && connection.asked.value > before }
+        return task
+    }
+
     func write() async throws {
         _ = try await Call(.write(.delete(StoreKey("k"))), in: queue).wait()
     }

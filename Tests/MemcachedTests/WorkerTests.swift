@@ -42,11 +42,7 @@ struct WorkerTests {
     @Test("asks for what has come before it goes on with tasks, if it is worth a call", arguments: [15, 16])
     func asksAhead(count: Int) async throws {
         try staged.start(isWatched: false)
-        let first = Task {
-            try await staged.get("first")
-            return staged.connection.asked.value
-        }
-        try await eventually { staged.connection.asked.value == 1 }
+        let first = try await staged.suspendedGet { staged.connection.asked.value }
         let others = (0..<count).map { _ in Task { try await staged.get() } }
         try await eventually { staged.queue.waiting == count }
         staged.connection.answer(2)
@@ -59,11 +55,7 @@ struct WorkerTests {
     func notReady() async throws {
         let staged = StagedWorker(isReady: false)
         try staged.start(isWatched: false)
-        let first = Task {
-            try await staged.get("first")
-            return staged.connection.asked.value
-        }
-        try await eventually { staged.connection.asked.value == 1 }
+        let first = try await staged.suspendedGet { staged.connection.asked.value }
         let others = (0..<40).map { _ in Task { try await staged.get() } }
         try await eventually { staged.queue.waiting == 40 }
         staged.connection.answer(2)
@@ -75,11 +67,7 @@ struct WorkerTests {
     @Test("does not ask for gets when it is the turn of a write")
     func writesFirst() async throws {
         try staged.start(isWatched: false)
-        let first = Task {
-            try await staged.get("first")
-            return (staged.connection.asked.value, staged.connection.written.value)
-        }
-        try await eventually { staged.connection.asked.value == 1 }
+        let first = try await staged.suspendedGet { (staged.connection.asked.value, staged.connection.written.value) }
         let others = (0..<20).map { _ in
             Task {
                 try await staged.get()

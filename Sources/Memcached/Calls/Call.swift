@@ -65,6 +65,9 @@ final actor Call: SerialExecutor {
         }
     }
 
+    /// Whether its task is suspended, so that whoever answers it goes on with the task.
+    nonisolated var isWaiting: Bool { phase.load(ordering: .relaxed) == .waiting }
+
     // MARK: Waiting
 
     /// Queues the call and waits until it is answered; once only.

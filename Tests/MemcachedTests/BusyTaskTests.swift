@@ -61,18 +61,24 @@ struct BusyTaskTests {
 
     // MARK: On a worker's thread
 
+    /// Starts a task that keeps the worker's thread until so many others have been counted.
+    private func keeper(until others: Counter, are count: Int = 1) async throws -> Task<Void, any Error> {
+        let keeps = Counter()
+        let keeper = try await staged.suspendedGet {
+            keeps.increment()
+            while others.value < count {}
+        }
+        staged.connection.answer()
+        try await eventually { keeps.value == 1 }
+        return keeper
+    }
+
     @Test("loses the connection, so that calls are answered all the same")
     func relieved() async throws {
         try staged.start(isWatched: true)
-        staged.connection.answer(50)
-        let (keeps, others) = (Counter(), Counter())
-        let keeper = Task {
-            try await staged.get()
-            keeps.increment()
-            // The only connection's thread is kept until others have been answered on that connection.
-            while others.value < 20 {}
-        }
-        try await eventually { keeps.value == 1 }
+        let others = Counter()
+        let keeper = try await keeper(until: others, are: 20)
+        staged.connection.answer(20)
         for _ in 1...20 {
             try await staged.get()
             others.increment()
@@ -105,14 +111,8 @@ struct BusyTaskTests {
     @Test("does not keep the worker from ending")
     func ending() async throws {
         try staged.start(isWatched: true)
-        staged.connection.answer()
-        let (keeps, ended) = (Counter(), Counter())
-        let keeper = Task {
-            try await staged.get()
-            keeps.increment()
-            while ended.value == 0 {}
-        }
-        try await eventually { keeps.value == 1 }
+        let ended = Counter()
+        let keeper = try await keeper(until: ended)
         try await staged.stop()
         ended.increment()
         try await keeper.value
@@ -122,14 +122,9 @@ struct BusyTaskTests {
     func asleep() async throws {
         try staged.start(isWatched: true)
         try await eventually { staged.watchdog.sleeps }
-        staged.connection.answer(2)
-        let (keeps, others) = (Counter(), Counter())
-        let keeper = Task {
-            try await staged.get()
-            keeps.increment()
-            while others.value == 0 {}
-        }
-        try await eventually { keeps.value == 1 }
+        let others = Counter()
+        let keeper = try await keeper(until: others)
+        staged.connection.answer()
         try await staged.get()
         others.increment()
         try await keeper.value
@@ -165,13 +160,9 @@ struct BusyTaskTests {
         var rounds = WatchdogRounds([staged.worker])
         let isQuiet = rounds.look()
         #expect(isQuiet)
-        let (keeps, others) = (Counter(), Counter())
-        let keeper = try await staged.suspendedGet {
-            keeps.increment()
-            while others.value == 0 {}
-        }
-        staged.connection.answer(2)
-        try await eventually { keeps.value == 1 }
+        let others = Counter()
+        let keeper = try await keeper(until: others)
+        staged.connection.answer()
         let kept = staged.worker.turn
         #expect(kept.isWithTasks)
         let firstIsQuiet = rounds.look()

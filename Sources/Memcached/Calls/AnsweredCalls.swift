@@ -34,10 +34,18 @@ final class AnsweredCalls: Sendable {
         return groups.first
     }
 
+    /// The processor time of a thread that went on with tasks.
+    struct Effort {
+        var began: UInt64
+        var ended: UInt64
+        /// Whether the tasks were slow, so that some were left.
+        var isSlow = false
+
+        var time: UInt64 { ended - began }
+    }
+
     /// Goes on with the tasks on this thread, and leaves those that remain when they are not quick.
-    ///
-    /// - Returns: the nanoseconds for which slow tasks kept the thread; `nil` if they were quick.
-    func goOn(_ clock: ThreadClock) -> UInt64? {
+    func goOn(_ clock: ThreadClock) -> Effort {
         let (began, processorBegan) = (clock.time(), clock.processorTime())
         var count = 0
         while let call = take() {
@@ -47,12 +55,12 @@ final class AnsweredCalls: Sendable {
             guard count <= 2 || count.isMultiple(of: 8) || count == calls.count else { continue }
             guard clock.time() - began > Self.allowance(count) else { continue }
             // It may have been without a processor.
-            let used = clock.processorTime() - processorBegan
-            guard used > Self.allowance(count) else { continue }
+            let effort = Effort(began: processorBegan, ended: clock.processorTime(), isSlow: true)
+            guard effort.time > Self.allowance(count) else { continue }
             leave()
-            return used
+            return effort
         }
-        return nil
+        return Effort(began: processorBegan, ended: clock.processorTime())
     }
 
     /// Leaves the tasks that have not gone on yet to the global executor.

@@ -57,6 +57,10 @@ final actor Call: SerialExecutor {
         self.queue = queue
     }
 
+    nonisolated var isWrite: Bool {
+        if case .write = request { true } else { false }
+    }
+
     /// Whether nobody waits for it any more.
     nonisolated var isOver: Bool {
         switch phase.load(ordering: .relaxed) {

@@ -18,6 +18,9 @@ struct GetBatch: ~Copyable {
     /// For each call the index in `furtherKeys`, or -1.
     private var furtherIndices: [Int] = []
 
+    /// How many calls asked, and have no answer yet.
+    var callCount: Int { calls.count }
+
     /// Takes the place of the calls before.
     mutating func fill(_ calls: [Call]) {
         self.calls = calls

@@ -22,10 +22,10 @@ struct ServerPool: Sendable {
         _ configuration: MemcachedStore.Configuration, _ watchdog: Watchdog,
         _ makeConnection: () throws -> any ServerConnection
     ) rethrows {
-        let queue = CallQueue(maximumBatch: configuration.maximumBatch)
-        workers = try (0..<configuration.connectionsPerServer).map { _ in
-            Worker(queue: queue, connection: try makeConnection(), watchdog: watchdog)
-        }
+        let connections = configuration.connectionsPerServer
+        let queue = try CallQueue(
+            maximumBatch: configuration.maximumBatch, lanes: (0..<connections).map { _ in Lane(try makeConnection()) })
+        workers = (0..<connections).map { _ in Worker(queue: queue, watchdog: watchdog) }
         self.queue = queue
     }
 }

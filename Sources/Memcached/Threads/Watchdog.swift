@@ -69,14 +69,21 @@ struct WatchdogRounds {
     /// Whether all workers have ended.
     var areOver: Bool { workers.allSatisfy(\.hasEnded) }
 
-    /// Relieves each worker that goes on with the same tasks as at the last look.
+    /// Relieves each worker that goes on with the same tasks as at the last look, and has one that has waited since then
+    /// leave the gets to others.
     ///
     /// - Returns: whether nothing has happened since then, and nothing is to be done.
     mutating func look() -> Bool {
         var isQuiet = true
         for (index, worker) in workers.enumerated() {
             let turn = worker.turn
-            if turn == turns[index], turn.isWithTasks, worker.relieve(in: turn) { unmanned.append(worker) }
+            if turn == turns[index] {
+                if turn.isWithTasks {
+                    if worker.relieve(in: turn) { unmanned.append(worker) }
+                } else {
+                    worker.resign()
+                }
+            }
             if turn != turns[index] || turn.isWithTasks { isQuiet = false }
             turns[index] = turn
         }

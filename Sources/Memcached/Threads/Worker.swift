@@ -17,24 +17,26 @@ final class Worker: @unchecked Sendable {
         var isWithTasks: Bool { !count.isMultiple(of: 2) }
     }
 
+    typealias ID = ObjectIdentifier
+
     private let queue: CallQueue
-    private let connection: any ServerConnection
     private let watchdog: Watchdog
-    private var batch = GetBatch()
-    /// The drain of the gets that the server was asked for, while they are not answered.
-    private var asked: UInt64?
+    /// The connections on which gets are under way, in the order in which they were asked.
+    private var asked: [Lane] = []
+    private var share = TaskShare()
     private var pace = Pace()
     /// Those whose tasks go on just now.
     private var answered: AnsweredCalls?
+    /// Whether the queue was told that this worker is going to look for work.
+    private var willLook = false
     private let turns = Atomic<UInt64>(0)
     /// Threads that were relieved and are still with their task. While there is one, no task can take another: there are
     /// at most two threads for a connection.
     private let relieved = Atomic(0)
     private let ended = Atomic(false)
 
-    init(queue: CallQueue, connection: any ServerConnection, watchdog: Watchdog) {
+    init(queue: CallQueue, watchdog: Watchdog) {
         self.queue = queue
-        self.connection = connection
         self.watchdog = watchdog
     }
 
@@ -51,72 +53,97 @@ final class Worker: @unchecked Sendable {
     }
 
     private func run() {
+        // It is of this thread.
+        share = TaskShare()
         while true {
             let answered: [Call]
-            if let drain = asked.take() {
-                answered = answers(drain)
-            } else if let (work, drain) = queue.next() {
-                switch work {
-                case .gets(let calls):
-                    ask(calls, drain)
-                    continue
-                case .write(let call, let operation):
-                    answered = write(call, operation, drain)
-                }
+            if asked.isEmpty {
+                guard let assignment = queue.next(for: seeker()) else { break }
+                guard let done = begin(assignment) else { continue }
+                answered = done
             } else {
-                break
+                // So that the server is busy while this worker takes its answers.
+                askAhead(atLeast: 1)
+                answered = answers()
             }
             guard goOn(with: answered) else { return }
         }
-        connection.close()
+        while let lane = queue.takeSpare() { lane.close() }
         ended.store(true, ordering: .sequentiallyConsistent)
         watchdog.wake()
     }
 
     // MARK: Work
 
-    private func ask(_ calls: [Call], _ drain: UInt64) {
-        guard !calls.isEmpty else { return }
-        batch.fill(calls)
-        connection.ask(for: batch.keys)
-        asked = drain
+    private func seeker(_ lane: Lane? = nil, callsInHand: Int = 0) -> CallQueue.Seeker {
+        CallQueue.Seeker(
+            worker: ID(self), lane: lane, lanesAsked: asked.count,
+            callsInHand: asked.reduce(callsInHand) { $0 + $1.underWay })
     }
 
-    /// Waits for what was asked, and returns the calls, their answers prepared. What has come meanwhile is asked before
-    /// their tasks go on, so that the server is busy while they do.
-    private func answers(_ drain: UInt64) -> [Call] {
-        do {
-            let calls = batch.answer(with: try connection.items(of: batch.keys))
-            if connection.isReady, let (more, drain) = queue.nextGets() { ask(more, drain) }
-            return calls
-        } catch {
-            batch.fail(error)
-            failThoseWhoWaited(error, drain)
-            return []
+    /// Begins with some work, and returns the calls that are done, if any are.
+    private func begin(_ assignment: CallQueue.Assignment) -> [Call]? {
+        let lane = assignment.lane
+        switch assignment.work {
+        case .gets(let calls):
+            lane.ask(calls, assignment.drain)
+            asked.append(lane)
+            return nil
+        case .write(let call, let operation):
+            let answered = write(call, operation, assignment)
+            queue.giveBack(lane)
+            return answered
         }
     }
 
-    private func write(_ call: Call, _ operation: WriteOperation, _ drain: UInt64) -> [Call] {
+    /// Looks for what has come meanwhile and asks for it, if it is enough and that does not have to wait for a new
+    /// connection.
+    ///
+    /// - Parameter lane: one that the worker has beside those asked, and gives back otherwise.
+    private func askAhead(atLeast fewest: Int, on lane: Lane? = nil, callsInHand: Int = 0) {
+        let isReady = lane?.isReady ?? asked.allSatisfy(\.isReady)
+        let seeker = seeker(lane, callsInHand: callsInHand)
+        if let assignment = queue.nextGets(for: seeker, atLeast: isReady ? fewest : .max) { _ = begin(assignment) }
+    }
+
+    /// Waits for what was asked first, and returns the calls, their answers prepared. What has come meanwhile is asked
+    /// before their tasks go on, so that the server is busy while they do.
+    private func answers() -> [Call] {
+        let lane = asked.removeFirst()
+        var calls: [Call] = []
+        do {
+            calls = try lane.answers()
+        } catch {
+            failThoseWhoWaited(error, lane.drain)
+        }
+        // As long as it works on others there is time for more of them to come.
+        askAhead(atLeast: asked.isEmpty ? Readership.many : queue.maximumBatch, on: lane, callsInHand: calls.count)
+        return calls
+    }
+
+    private func write(_ call: Call, _ operation: WriteOperation, _ assignment: CallQueue.Assignment) -> [Call] {
         guard !call.isOver else { return [] }
         do {
-            call.prepare(.written(try connection.write(operation)))
+            call.prepare(.written(try assignment.lane.write(operation)))
             return [call]
         } catch {
             call.finish(.failure(error))
-            failThoseWhoWaited(error, drain)
+            failThoseWhoWaited(error, assignment.drain)
             return []
         }
     }
 
     /// After a timeout: whoever waited for the server all the while would only wait for one more.
     private func failThoseWhoWaited(_ error: any Error, _ drain: UInt64) {
-        if let error = error as? CacheError, error.code == .timeout { queue.fail(through: drain, error) }
+        guard let error = error as? CacheError, error.code == .timeout else { return }
+        queue.fail(through: drain, error)
+        for lane in asked { lane.abandon(error) }
     }
 
     // MARK: Tasks
 
     /// Goes on with the tasks of answered calls, here or on the global executor, and says whether this thread has the
-    /// connection still.
+    /// connections still.
     private func goOn(with calls: [Call]) -> Bool {
         guard let calls = AnsweredCalls.leaveAllButMostUrgent(of: calls) else { return true }
         let clock = ThreadClock.system
@@ -125,15 +152,19 @@ final class Worker: @unchecked Sendable {
             return true
         }
         answered = calls
+        willLook = !queue.isTaskBound
+        if willLook { queue.willLook() }
         let turn = turns.add(1, ordering: .sequentiallyConsistent).newValue
         watchdog.wake()
-        let slow = calls.goOn(clock)
+        let effort = calls.goOn(clock)
         guard endTurn(turn) else {
             relieved.subtract(1, ordering: .relaxed)
             return false
         }
         answered = nil
-        if let slow { pace.note(slow: slow, at: clock.time()) }
+        if willLook { queue.looks() }
+        if let isLarge = share.note(effort) { queue.isTaskBound = isLarge }
+        if effort.isSlow { pace.note(slow: effort.time, at: clock.time()) }
         return true
     }
 
@@ -150,9 +181,14 @@ final class Worker: @unchecked Sendable {
         }
         answered?.leave()
         answered = nil
+        if willLook { queue.looks() }
+        resign()
         pace.note(slow: Watchdog.longestTurn, at: ThreadClock.system.time())
         return true
     }
+
+    /// Leaves the gets to other workers for as long as this one is busy.
+    func resign() { queue.resign(ID(self)) }
 
     private func endTurn(_ turn: UInt64) -> Bool {
         turns.compareExchange(expected: turn, desired: turn + 1, ordering: .acquiringAndReleasing).exchanged

@@ -1,0 +1,27 @@
+/// How much of a worker's processor time its tasks take: what would be gained if another worker shared them.
+struct TaskShare {
+    /// In nanoseconds.
+    private static let window: UInt64 = 1_000_000
+    private static let largeFrom = 0.5
+    private static let smallUpTo = 0.4
+
+    private var windowBegan: UInt64?
+    private var inTasks: UInt64 = 0
+
+    /// Notes that the worker went on with tasks.
+    ///
+    /// - Returns: at the end of a window, whether tasks took most of the time; `nil` before, and in between.
+    mutating func note(_ effort: AnsweredCalls.Effort) -> Bool? {
+        guard let began = windowBegan else {
+            windowBegan = effort.ended
+            return nil
+        }
+        inTasks += effort.time
+        let time = effort.ended - began
+        guard time >= Self.window else { return nil }
+        let share = Double(inTasks) / Double(time)
+        windowBegan = effort.ended
+        inTasks = 0
+        return share >= Self.largeFrom ? true : share <= Self.smallUpTo ? false : nil
+    }
+}

@@ -23,15 +23,19 @@ final class CallQueue: @unchecked Sendable {
     /// A worker that looks for work.
     struct Seeker {
         let worker: Worker.ID
-        /// A connection that it has already.
+        /// A connection that it has, and on which nothing is under way.
         var lane: Lane?
-        /// The connections on which its gets are under way.
+        /// Whether asking does not have to wait for a new connection.
+        var isReady = true
+        /// The connections on which it has asked.
         var lanesAsked = 0
-        /// The calls that are under way, and those that are answered and whose tasks it goes on with next.
-        var callsInHand = 0
+        /// The calls that are under way on them.
+        var underWay = 0
+        /// The calls that are answered, and whose tasks it goes on with next.
+        var inHand = 0
     }
 
-    let maximumBatch: Int
+    private let maximumBatch: Int
     private let inlet = CallInlet()
     /// Workers that sleep or are about to.
     private let sleepers = Atomic(0)
@@ -56,21 +60,20 @@ final class CallQueue: @unchecked Sendable {
     func push(_ call: Call) {
         let isWrite = call.isWrite
         switch inlet.push(call) {
-        case .first: wakeSleeper(thoughOthersLook: isWrite)
-        case .later: if isWrite { wakeSleeper(thoughOthersLook: true) }
+        case .first: wakeSleeper(for: isWrite)
+        case .later: if isWrite { wakeSleeper(for: isWrite) }
         case .refused:
             let message = "this store was shut down: make a new one, or shut down later"
             call.finish(.failure(CacheError(.shutDown, message)))
         }
     }
 
-    /// Wakes one worker, if any sleeps and no other is going to look. A worker says that it will sleep, or that it looks
-    /// now, before it looks into the inlet, and a task pushes before it looks for workers: one of them sees the other.
-    private func wakeSleeper(thoughOthersLook: Bool = false) {
-        guard sleepers.load(ordering: .sequentiallyConsistent) > 0,
-            thoughOthersLook || lookers.load(ordering: .sequentiallyConsistent) == 0,
-            !isLeftToOthers.load(ordering: .sequentiallyConsistent)
-        else { return }
+    /// Wakes one worker, if any sleeps; for gets only if no other is going to take them. A worker says that it will sleep,
+    /// or that it looks now, before it looks into the inlet, and a task pushes before it looks for workers: one of them
+    /// sees the other.
+    private func wakeSleeper(for isWrite: Bool = false) {
+        guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
+        guard isWrite || !(areLookedFor || isLeftToOthers.load(ordering: .sequentiallyConsistent)) else { return }
         monitor.locked {}
         monitor.signal()
     }
@@ -79,16 +82,14 @@ final class CallQueue: @unchecked Sendable {
 
     /// The next work for a worker that has none, as soon as there is any and a connection for it; `nil` when the queue is
     /// closed and empty.
-    func next(for seeker: Seeker) -> Assignment? {
-        var seeker = seeker
+    func next(for worker: Worker.ID) -> Assignment? {
+        var seeker = Seeker(worker: worker)
         let (assignment, isMoreLeft) = monitor.locked { () -> (Assignment?, Bool) in
-            readership.resign(seeker.worker)
+            _ = readership.resign(worker)
             while true {
                 drain()
                 takeSpare(for: &seeker)
-                if let assignment = takeWrite(seeker) ?? takeGets(seeker, atLeast: 1) {
-                    return (assignment, hasWorkForAnother)
-                }
+                if let assignment = takeWork(seeker) { return (assignment, hasWorkForAnother) }
                 giveBack(&seeker)
                 if inlet.isClosed, backlog.isEmpty { return (nil, false) }
                 isLeftToOthers.store(!backlog.isEmpty, ordering: .sequentiallyConsistent)
@@ -103,19 +104,36 @@ final class CallQueue: @unchecked Sendable {
         return assignment
     }
 
-    /// More gets for a worker that has others under way or in hand: if there are enough, and it is not the turn of a write.
-    /// A connection that it brings is taken back otherwise.
-    func nextGets(for seeker: Seeker, atLeast fewest: Int) -> Assignment? {
+    /// More gets for a worker that is about to wait for others, or to go on with tasks: if there are enough of them, and no
+    /// write waits that only it can do. A connection that it brings is taken back otherwise.
+    func nextGets(for seeker: Seeker) -> Assignment? {
         var seeker = seeker
         let (assignment, isMoreLeft) = monitor.locked { () -> (Assignment?, Bool) in
             drain()
             if seeker.lanesAsked < lanesForOne, !backlog.hasWrites { takeSpare(for: &seeker) }
-            let assignment = backlog.isForWrite ? nil : takeGets(seeker, atLeast: fewest)
+            let isFree = seeker.isReady && !(backlog.isForWrite && spare.isEmpty)
+            let assignment = isFree ? takeGets(seeker, atLeast: enough(for: seeker)) : nil
             if assignment == nil { giveBack(&seeker) }
             return (assignment, hasWorkForAnother)
         }
         if isMoreLeft { wakeSleeper() }
         return assignment
+    }
+
+    /// Before it waits any get is enough. While it goes on with tasks more will come: then the server is given something
+    /// to do, and more than that only if it is a batch by itself.
+    private func enough(for seeker: Seeker) -> Int {
+        if seeker.inHand == 0 { return 1 }
+        return seeker.lanesAsked == 0 ? Readership.many : maximumBatch
+    }
+
+    /// Takes back the connection of a worker.
+    func giveBack(_ lane: Lane) {
+        let isMoreLeft = monitor.locked {
+            spare.append(lane)
+            return hasWorkForAnother
+        }
+        if isMoreLeft { wakeSleeper() }
     }
 
     private func drain() {
@@ -131,60 +149,70 @@ final class CallQueue: @unchecked Sendable {
         if let lane = seeker.lane.take() { spare.append(lane) }
     }
 
+    /// Gets and writes in turn, but for what the worker leaves to the reader.
+    private func takeWork(_ seeker: Seeker) -> Assignment? {
+        backlog.isForWrite
+            ? takeWrite(seeker) ?? takeGets(seeker, atLeast: 1) : takeGets(seeker, atLeast: 1) ?? takeWrite(seeker)
+    }
+
     private func takeWrite(_ seeker: Seeker) -> Assignment? {
-        guard backlog.isForWrite, let lane = seeker.lane, let (call, operation) = backlog.takeWrite() else { return nil }
+        guard let lane = seeker.lane, let (call, operation) = backlog.takeWrite() else { return nil }
         return Assignment(work: .write(call, operation), lane: lane, drain: backlog.drains)
     }
 
     /// Half of the gets that wait, are under way and in hand, so that the server works on one half while the tasks of the
-    /// other go on.
+    /// other go on; all, where another worker has the other half.
     private func takeGets(_ seeker: Seeker, atLeast fewest: Int) -> Assignment? {
         let waiting = backlog.getCount
         guard let lane = seeker.lane, waiting >= fewest,
-            readership.allows(
-                seeker.worker, toTake: waiting, readerLooks: lookers.load(ordering: .sequentiallyConsistent) > 0)
+            readership.allows(seeker.worker, toTake: waiting, areLookedFor: areLookedFor)
         else { return nil }
-        let half = max(Readership.many, (waiting + seeker.callsInHand + 1) / 2)
-        let calls = backlog.takeGets(atMost: min(seeker.callsInHand == 0 && isTaskBound ? waiting : half, maximumBatch))
+        let others = seeker.underWay + seeker.inHand
+        let half = max(Readership.many, (waiting + others + 1) / 2)
+        let isAlone = others > 0 || !isTaskBound
+        let calls = backlog.takeGets(atMost: min(isAlone ? half : waiting, maximumBatch))
         readership.note(seeker.worker, keepsUp: seeker.lanesAsked + 1 < lanesForOne && !isTaskBound)
         return Assignment(work: .gets(calls), lane: lane, drain: backlog.drains)
     }
 
     /// Whether a worker that sleeps could do some of the backlog.
     private var hasWorkForAnother: Bool {
-        !spare.isEmpty && (backlog.hasWrites || readership.allowsOthers(toTake: backlog.getCount))
+        !spare.isEmpty
+            && (backlog.hasWrites || (backlog.getCount > 0 && readership.allowsOthers(toTake: backlog.getCount)))
     }
 
     /// The most connections that one worker asks on: while the server answers on one, it is asked on the other. Where
     /// others are needed, each has its own.
     private var lanesForOne: Int { isTaskBound ? 1 : 2 }
 
-    /// Whether tasks take most of the workers' time, so that one worker does not keep up where two would.
+    /// Whether tasks take most of the workers' time, so that two do more than one.
     var isTaskBound: Bool {
         get { taskBound.load(ordering: .relaxed) }
         set { taskBound.store(newValue, ordering: .relaxed) }
     }
 
-    /// Says that a worker is going to look for work before long, so that no other is woken for what comes meanwhile.
+    /// Whether a worker is going to look for work before long.
+    private var areLookedFor: Bool { lookers.load(ordering: .sequentiallyConsistent) > 0 }
+
+    /// Says that a worker is going to look for work before long, so that no other is woken for gets that come meanwhile.
     func willLook() { lookers.add(1, ordering: .sequentiallyConsistent) }
 
-    /// Takes that back. The worker looks now, or has resigned.
+    /// Takes that back; the worker looks now.
     func looks() { lookers.subtract(1, ordering: .sequentiallyConsistent) }
 
-    /// Leaves the gets to others than this worker, which may not look for some time.
-    func resign(_ worker: Worker.ID) {
-        monitor.locked {
-            readership.resign(worker)
-            isLeftToOthers.store(false, ordering: .sequentiallyConsistent)
-        }
+    /// Takes that back; the worker does not look.
+    func doesNotLook() {
+        looks()
         wakeSleeper()
     }
 
-    func giveBack(_ lane: Lane) { 
-        let more = monitor.locked { spare.append(lane)
-          return hasWorkForAnother
+    /// Leaves the gets to others than this worker, which may not look for some time.
+    func resign(_ worker: Worker.ID) {
+        let wasReader = monitor.locked {
+            isLeftToOthers.store(false, ordering: .sequentiallyConsistent)
+            return readership.resign(worker)
         }
-        if more { wakeSleeper() }
+        if wasReader { wakeSleeper() }
     }
 
     /// Takes out a connection that nobody uses.

@@ -58,12 +58,12 @@ final class Worker: @unchecked Sendable {
         while true {
             let answered: [Call]
             if asked.isEmpty {
-                guard let assignment = queue.next(for: seeker()) else { break }
+                guard let assignment = queue.next(for: ID(self)) else { break }
                 guard let done = begin(assignment) else { continue }
                 answered = done
             } else {
                 // So that the server is busy while this worker takes its answers.
-                askAhead(atLeast: 1)
+                askAhead()
                 answered = answers()
             }
             guard goOn(with: answered) else { return }
@@ -74,12 +74,6 @@ final class Worker: @unchecked Sendable {
     }
 
     // MARK: Work
-
-    private func seeker(_ lane: Lane? = nil, callsInHand: Int = 0) -> CallQueue.Seeker {
-        CallQueue.Seeker(
-            worker: ID(self), lane: lane, lanesAsked: asked.count,
-            callsInHand: asked.reduce(callsInHand) { $0 + $1.underWay })
-    }
 
     /// Begins with some work, and returns the calls that are done, if any are.
     private func begin(_ assignment: CallQueue.Assignment) -> [Call]? {
@@ -96,14 +90,17 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// Looks for what has come meanwhile and asks for it, if it is enough and that does not have to wait for a new
+    /// Looks for what has come meanwhile, and asks for it if it is enough and that does not have to wait for a new
     /// connection.
     ///
-    /// - Parameter lane: one that the worker has beside those asked, and gives back otherwise.
-    private func askAhead(atLeast fewest: Int, on lane: Lane? = nil, callsInHand: Int = 0) {
-        let isReady = lane?.isReady ?? asked.allSatisfy(\.isReady)
-        let seeker = seeker(lane, callsInHand: callsInHand)
-        if let assignment = queue.nextGets(for: seeker, atLeast: isReady ? fewest : .max) { _ = begin(assignment) }
+    /// - Parameters:
+    ///   - lane: one that was answered. It is given back otherwise.
+    ///   - inHand: how many answered calls this worker has.
+    private func askAhead(on lane: Lane? = nil, inHand: Int = 0) {
+        let seeker = CallQueue.Seeker(
+            worker: ID(self), lane: lane, isReady: lane?.isReady ?? asked.allSatisfy(\.isReady),
+            lanesAsked: asked.count, underWay: asked.reduce(0) { $0 + $1.underWay }, inHand: inHand)
+        if let assignment = queue.nextGets(for: seeker) { _ = begin(assignment) }
     }
 
     /// Waits for what was asked first, and returns the calls, their answers prepared. What has come meanwhile is asked
@@ -116,8 +113,7 @@ final class Worker: @unchecked Sendable {
         } catch {
             failThoseWhoWaited(error, lane.drain)
         }
-        // As long as it works on others there is time for more of them to come.
-        askAhead(atLeast: asked.isEmpty ? Readership.many : queue.maximumBatch, on: lane, callsInHand: calls.count)
+        askAhead(on: lane, inHand: calls.count)
         return calls
     }
 
@@ -137,7 +133,11 @@ final class Worker: @unchecked Sendable {
     private func failThoseWhoWaited(_ error: any Error, _ drain: UInt64) {
         guard let error = error as? CacheError, error.code == .timeout else { return }
         queue.fail(through: drain, error)
-        for lane in asked { lane.abandon(error) }
+        for lane in asked {
+            lane.abandon(error)
+            queue.giveBack(lane)
+        }
+        asked = []
     }
 
     // MARK: Tasks
@@ -181,7 +181,7 @@ final class Worker: @unchecked Sendable {
         }
         answered?.leave()
         answered = nil
-        if willLook { queue.looks() }
+        if willLook { queue.doesNotLook() }
         resign()
         pace.note(slow: Watchdog.longestTurn, at: ThreadClock.system.time())
         return true

@@ -16,6 +16,8 @@ struct BusyTaskTests {
     /// the worker.
     private func leave(_ count: Int) async throws {
         try await eventually { staged.queue.waiting == count }
+        // Then all are given at once, and not the half of them.
+        staged.queue.isTaskBound = true
         guard case .gets(let calls) = staged.queue.next()?.work else { return }
         for call in calls { call.prepare(.item(nil)) }
         AnsweredCalls.leaveAllButMostUrgent(of: calls)?.leave()
@@ -102,7 +104,7 @@ struct BusyTaskTests {
             }
         }
         try await eventually { staged.queue.waiting == 40 }
-        staged.connection.answer(2)
+        staged.connection.answer(10)
         try await first.value
         for task in tasks { try await task.value }
         try await staged.stop()

@@ -80,7 +80,7 @@ struct CallTests {
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         queue.close()
-        #expect(queue.next()?.work == nil)
+        #expect(queue.next() == nil)
     }
 
     @Test("take turns: reads do not keep a write waiting for ever, nor the other way round")
@@ -113,13 +113,13 @@ struct CallTests {
         let queue = CallQueue(maximumBatch: 2)
         let tasks = (0..<5).map { _ in get(queue) }
         try await eventually { queue.waiting == 5 }
-        let (work, drain) = try #require(queue.next())
-        guard case .gets(let asked) = work else { throw CacheError(.storeFailure, "no gets") }
+        let assignment = try #require(queue.next())
+        guard case .gets(let asked) = assignment.work else { throw CacheError(.storeFailure, "no gets") }
         let late = get(queue)
         try await eventually { queue.waiting == 4 }
         let error = CacheError(.timeout, "no answer")
         for call in asked { call.finish(.failure(error)) }
-        queue.fail(through: drain, error)
+        queue.fail(through: assignment.drain, error)
         for task in tasks {
             let error = await #expect(throws: CacheError.self) { try await task.value }
             #expect(error?.code == .timeout)
@@ -139,6 +139,6 @@ struct CallTests {
         #expect(error?.code == .shutDown)
         for call in try await take(1, from: queue) { call.finish(.item(nil)) }
         #expect(try await early.value == nil)
-        #expect(queue.next()?.work == nil)
+        #expect(queue.next() == nil)
     }
 }

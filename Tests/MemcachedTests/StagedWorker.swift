@@ -9,6 +9,7 @@ import TestSupport
 /// A connection that answers when a test lets it, with nothing.
 final class StagedConnection: ServerConnection, Sendable {
     private let answers = DispatchSemaphore(value: 0)
+    private let error = Mutex<CacheError?>(nil)
     let asked = Counter()
     let written = Counter()
     let closed = Counter()
@@ -22,6 +23,12 @@ final class StagedConnection: ServerConnection, Sendable {
         for _ in 1...count { answers.signal() }
     }
 
+    /// Lets it fail.
+    func fail(_ error: CacheError) {
+        self.error.withLock { $0 = error }
+        answers.signal()
+    }
+
     let isReady: Bool
 
     init(isReady: Bool = true) { self.isReady = isReady }
@@ -31,6 +38,7 @@ final class StagedConnection: ServerConnection, Sendable {
     func items(of batch: borrowing KeyBatch) throws -> [StoreItem?] {
         answers.wait()
         thread.withLock { $0 = Thread.current }
+        if let error = error.withLock({ $0.take() }) { throw error }
         return [StoreItem?](repeating: nil, count: batch.count)
     }
 
@@ -43,16 +51,19 @@ final class StagedConnection: ServerConnection, Sendable {
     func close() { closed.increment() }
 }
 
-/// A worker on such a connection.
+/// A worker on such connections.
 struct StagedWorker {
-    let connection: StagedConnection
-    let queue = CallQueue(maximumBatch: 1000)
+    let connections: [StagedConnection]
+    let queue: CallQueue
     let worker: Worker
     let watchdog = Watchdog()
 
-    init(isReady: Bool = true) {
-        connection = StagedConnection(isReady: isReady)
-        worker = Worker(queue: queue, connection: connection, watchdog: watchdog)
+    var connection: StagedConnection { connections[0] }
+
+    init(connections: Int = 1, isReady: Bool = true) {
+        self.connections = (0..<connections).map { _ in StagedConnection(isReady: isReady) }
+        queue = CallQueue(maximumBatch: 1000, lanes: self.connections.map { Lane($0) })
+        worker = Worker(queue: queue, watchdog: watchdog)
     }
 
     /// Starts the worker's thread. Without a watchdog it keeps the connection whatever its tasks do, even on a machine
@@ -90,5 +101,21 @@ struct StagedWorker {
 
     func write() async throws {
         _ = try await Call(.write(.delete(StoreKey("k"))), in: queue).wait()
+    }
+}
+
+extension CallQueue {
+    /// A queue of one connection for a test that takes the place of a worker.
+    convenience init(maximumBatch: Int) {
+        self.init(maximumBatch: maximumBatch, lanes: [Lane(StagedConnection())])
+        // So that it is given all that waits, not the half of it.
+        isTaskBound = true
+    }
+
+    /// The next work, whose connection the test does without.
+    func next() -> Assignment? {
+        let assignment = next(for: Worker.ID(self))
+        if let assignment { giveBack(assignment.lane) }
+        return assignment
     }
 }

@@ -1,3 +1,4 @@
+import MintCache
 import TestSupport
 import Testing
 
@@ -58,7 +59,7 @@ struct WorkerTests {
         let first = try await staged.suspendedGet { staged.connection.asked.value }
         let others = (0..<40).map { _ in Task { try await staged.get() } }
         try await eventually { staged.queue.waiting == 40 }
-        staged.connection.answer(2)
+        staged.connection.answer(10)
         #expect(try await first.value == 1)
         for task in others { try await task.value }
         try await staged.stop()
@@ -76,10 +77,65 @@ struct WorkerTests {
         }
         let writer = Task { try await staged.write() }
         try await eventually { staged.queue.waiting == 21 }
-        staged.connection.answer(2)
+        staged.connection.answer(10)
         #expect(try await first.value == (1, 0))
         for task in others { #expect(try await task.value == 1) }
         try await writer.value
+        try await staged.stop()
+    }
+
+    // MARK: Two connections
+
+    @Test("asks on the second connection before it waits for the first")
+    func twoConnections() async throws {
+        let staged = StagedWorker(connections: 2)
+        let tasks = (0..<40).map { _ in Task { try await staged.get() } }
+        try await eventually { staged.queue.waiting == 40 }
+        try staged.start(isWatched: false)
+        try await eventually { staged.connections.allSatisfy { $0.asked.value == 1 } }
+        for connection in staged.connections { connection.answer() }
+        for task in tasks { try await task.value }
+        try await staged.stop()
+        #expect(staged.connections.map(\.closed.value) == [1, 1])
+    }
+
+    @Test("does not wait for the second connection when the server did not answer on the first")
+    func timeout() async throws {
+        let staged = StagedWorker(connections: 2)
+        let tasks = (0..<40).map { _ in Task { try await staged.get() } }
+        try await eventually { staged.queue.waiting == 40 }
+        try staged.start(isWatched: false)
+        try await eventually { staged.connections.allSatisfy { $0.asked.value == 1 } }
+        // The last connection is the first to be taken.
+        staged.connections[1].fail(CacheError(.timeout, "no answer"))
+        for task in tasks {
+            let error = await #expect(throws: CacheError.self) { try await task.value }
+            #expect(error?.code == .timeout)
+        }
+        #expect(staged.connections.map(\.closed.value) == [1, 0])
+        for connection in staged.connections { connection.answer() }
+        try await staged.get()
+        try await staged.stop()
+    }
+
+    @Test("that waits for long leaves the gets to others")
+    func resigns() async throws {
+        let staged = StagedWorker(connections: 2)
+        try staged.start(isWatched: false)
+        var rounds = WatchdogRounds([staged.worker])
+        let waiting = Task { try await staged.get() }
+        try await eventually { staged.connections.contains { $0.asked.value == 1 } }
+        let others = (0..<20).map { _ in Task { try await staged.get() } }
+        try await eventually { staged.queue.waiting == 20 }
+        for _ in 1...2 { _ = rounds.look() }
+        // It would wait for ever for what is left to the reader.
+        let assignment = try #require(staged.queue.next(for: Worker.ID(staged.queue)))
+        guard case .gets(let calls) = assignment.work else { throw CacheError(.storeFailure, "no gets") }
+        for call in calls { call.finish(.item(nil)) }
+        staged.queue.giveBack(assignment.lane)
+        for connection in staged.connections { connection.answer(2) }
+        try await waiting.value
+        for task in others { try await task.value }
         try await staged.stop()
     }
 }

@@ -130,6 +130,7 @@ final class CallQueue: @unchecked Sendable {
     /// Takes back the connection of a worker.
     func giveBack(_ lane: Lane) {
         let isMoreLeft = monitor.locked {
+            isLeftToOthers.store(false, ordering: .sequentiallyConsistent)
             spare.append(lane)
             return hasWorkForAnother
         }
@@ -233,6 +234,9 @@ final class CallQueue: @unchecked Sendable {
             return backlog.waiting
         }
     }
+
+    /// How many workers sleep, or are about to.
+    var sleeping: Int { sleepers.load(ordering: .relaxed) }
 
     /// Takes no more calls. Workers end when they have done those that wait.
     func close() {

@@ -18,7 +18,8 @@ import Synchronization
 public final class MemcachedStore: CacheStore {
     /// How a store uses its servers.
     public struct Configuration: Sendable, Hashable {
-        /// Connections to each server, each with a thread of its own: 1 to 64.
+        /// Connections to each server, and as many threads for them: 1 to 64. As long as one thread keeps up with all
+        /// gets, it alone asks for them, on two connections.
         public var connectionsPerServer: Int
         /// How long an operation may wait for the server: 1 ms to 1 hour. What waits in the queue meanwhile fails with
         /// it.

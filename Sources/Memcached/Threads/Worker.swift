@@ -1,14 +1,15 @@
 import MintCache
 import Synchronization
 
-/// A connection to a server, and the loop of the thread that has it: takes work from the queue, does it, and goes on
-/// with the tasks that waited for it.
+/// The loop of a thread: takes work and a connection from the queue, does the work, and goes on with the tasks that
+/// waited for it.
 ///
-/// As a task that soon waits for the next call does so here, most calls need no other thread, and none has to be woken.
+/// A worker asks on one connection before it takes the answers of another, so that server and client work at the same
+/// time. As a task that soon waits for the next call does so here, most calls need no other thread, and none has to be woken.
 /// Tasks that are not quick are left to the global executor (``AnsweredCalls``, ``Pace``), and should one keep the
 /// thread, ``Watchdog`` has another one take over.
-// @unchecked: everything but the atomics belongs to the thread that has the connection. It gives that up when it
-// counts `turns` up to go on with tasks, and has it again if it is the one who counts it up once more.
+// @unchecked: everything but the atomics belongs to the thread that has the worker. It gives that up when it counts
+// `turns` up to go on with tasks, and has it again if it is the one who counts it up once more.
 final class Worker: @unchecked Sendable {
     /// Counts up when a thread begins to go on with tasks, and when it is done with them or relieved.
     struct Turn: Equatable {
@@ -31,7 +32,7 @@ final class Worker: @unchecked Sendable {
     private var willLook = false
     private let turns = Atomic<UInt64>(0)
     /// Threads that were relieved and are still with their task. While there is one, no task can take another: there are
-    /// at most two threads for a connection.
+    /// at most two threads for a worker.
     private let relieved = Atomic(0)
     private let ended = Atomic(false)
 
@@ -42,7 +43,7 @@ final class Worker: @unchecked Sendable {
 
     var turn: Turn { Turn(count: turns.load(ordering: .sequentiallyConsistent)) }
 
-    /// Whether the queue was closed, all its work is done, and the connection is closed.
+    /// Whether the queue was closed, all its work is done, and the connections that nobody uses are closed.
     var hasEnded: Bool { ended.load(ordering: .sequentiallyConsistent) }
 
     /// Starts a thread that works until the queue is closed and empty, or until it is relieved.
@@ -53,7 +54,7 @@ final class Worker: @unchecked Sendable {
     }
 
     private func run() {
-        // It is of this thread.
+        // Processor time is counted by thread, and this is another one.
         share = TaskShare()
         while true {
             let answered: [Call]

@@ -7,7 +7,7 @@ import Synchronization
 /// let store = try MemcachedStore(servers: ["10.0.0.1:11211", "10.0.0.2:11211"])
 /// ```
 ///
-/// No task ever blocks: worker threads own the connections, and gets that queue up while a call is in flight leave
+/// No task ever blocks: worker threads use the connections, and gets that queue up while a call is in flight leave
 /// together as the next one. A worker goes on with the tasks that it has answered itself, as long as they are quick; a
 /// task that keeps the thread holds up others for some milliseconds at most. Keys are spread over the servers by
 /// libmemcached's ketama-weighted ring. Nothing connects before the first operation, so a store can be made before its
@@ -21,8 +21,8 @@ public final class MemcachedStore: CacheStore {
         /// Connections to each server, and as many threads for them: 1 to 64. As long as one thread keeps up with all
         /// gets, it alone asks for them, on two connections.
         public var connectionsPerServer: Int
-        /// How long an operation may wait for the server: 1 ms to 1 hour. What waits in the queue meanwhile fails with
-        /// it.
+        /// How long an operation may wait for the server: 1 ms to 1 hour. What waits meanwhile, in the queue or on
+        /// another connection of the same thread, fails with it, so that no call waits for more than twice as long.
         public var operationTimeout: Duration
         /// How long connecting may take: 1 ms to 1 hour.
         public var connectTimeout: Duration

@@ -130,6 +130,9 @@ struct CallQueueTests {
         #expect(gets(queue.next(for: worker)) == 100)
         try await queue(gets: 100)
         #expect(queue.nextGets(for: seeker(lanes: 1, underWay: 100)) == nil)
+        var equipped = seeker(lanes: 1, underWay: 100)
+        equipped.lane = queue.takeSpare()
+        #expect(queue.nextGets(for: equipped) == nil)
         #expect(gets(queue.next(for: Worker.ID(other))) == 100)
     }
 
@@ -144,5 +147,30 @@ struct CallQueueTests {
         queue.giveBack(try #require(lanes[0]))
         try await eventually { gets.value == 1 }
         queue.close()
+    }
+
+    @Test("wakes a worker for a write on a connection that is given back, even if somebody is going to look")
+    func writeHandedOver() async throws {
+        let lanes = [queue.takeSpare(), queue.takeSpare()]
+        let (gets, writes) = (Counter(), Counter())
+        try another(gets, writes)
+        queueWrite()
+        try await eventually { queue.waiting == 1 && queue.sleeping == 1 }
+        queue.willLook()
+        queue.giveBack(try #require(lanes[0]))
+        try await eventually { writes.value == 1 }
+        queue.looks()
+        queue.close()
+    }
+
+    @Test("does not give out gets that were all cancelled")
+    func cancelled() async throws {
+        let task = Task { [queue] in try await Call(.get(StoreKey("k")), in: queue).wait() }
+        try await eventually { queue.waiting == 1 }
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        #expect(queue.nextGets(for: seeker(lanes: 0)) == nil)
+        queue.close()
+        #expect(queue.next(for: worker) == nil)
     }
 }

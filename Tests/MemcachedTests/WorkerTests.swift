@@ -138,4 +138,25 @@ struct WorkerTests {
         for task in others { try await task.value }
         try await staged.stop()
     }
+
+    @Test("that waits for long leaves them to another even when the watchdog slept")
+    func resignsToAnother() async throws {
+        let connections = (0..<2).map { _ in StagedConnection() }
+        let queue = CallQueue(maximumBatch: 1000, lanes: connections.map { Lane($0) })
+        let watchdog = Watchdog()
+        let workers = (0..<2).map { _ in Worker(queue: queue, watchdog: watchdog) }
+        for worker in workers { try worker.start() }
+        try BlockingThread.start { watchdog.run(workers) }
+        try await eventually { watchdog.sleeps && queue.sleeping == 2 }
+        let stuck = Task { try await Call(.get(StoreKey("k")), in: queue).wait() }
+        // The last connection is the first to be taken.
+        try await eventually { connections[1].asked.value == 1 }
+        connections[0].answer(40)
+        let others = (0..<40).map { _ in Task { try await Call(.get(StoreKey("k")), in: queue).wait() } }
+        for task in others { _ = try await task.value }
+        connections[1].answer()
+        _ = try await stuck.value
+        queue.close()
+        try await eventually { workers.allSatisfy(\.hasEnded) }
+    }
 }

@@ -25,7 +25,7 @@ final class CallQueue: @unchecked Sendable {
         let worker: Worker.ID
         /// A connection that it has, and on which nothing is under way.
         var lane: Lane?
-        /// Whether asking does not have to wait for a new connection.
+        /// Whether the server answers, so that asking does not have to wait for it to be reached.
         var isReady = true
         /// The connections on which it has asked.
         var lanesAsked = 0
@@ -35,13 +35,22 @@ final class CallQueue: @unchecked Sendable {
         var inHand = 0
     }
 
+    /// What may wait for a worker.
+    private enum Waiting {
+        case nothing
+        case gets
+        /// And perhaps gets.
+        case writes
+    }
+
     private let maximumBatch: Int
     private let inlet = CallInlet()
     /// Workers that sleep or are about to.
     private let sleepers = Atomic(0)
     /// Workers that are going to look for work before long.
     private let lookers = Atomic(0)
-    /// Whether a worker that looked last was left without work, because another one is going to do it.
+    /// Whether the worker that looked last was left without work, since it is the reader's or no connection was left.
+    /// Whoever reads or has a connection is going to look.
     private let isLeftToOthers = Atomic(false)
     private let taskBound = Atomic(false)
     private let monitor = Monitor()
@@ -58,10 +67,10 @@ final class CallQueue: @unchecked Sendable {
 
     /// Queues a call; a closed queue answers it with ``CacheError`` of code `shutDown`.
     func push(_ call: Call) {
-        let isWrite = call.isWrite
+        let work: Waiting = call.isWrite ? .writes : .gets
         switch inlet.push(call) {
-        case .first: wakeSleeper(for: isWrite)
-        case .later: if isWrite { wakeSleeper(for: isWrite) }
+        case .first: wakeSleeper(for: work)
+        case .later: if work == .writes { wakeSleeper(for: work) }
         case .refused:
             let message = "this store was shut down: make a new one, or shut down later"
             call.finish(.failure(CacheError(.shutDown, message)))
@@ -71,9 +80,11 @@ final class CallQueue: @unchecked Sendable {
     /// Wakes one worker, if any sleeps; for gets only if no other is going to take them. A worker says that it will sleep,
     /// or that it looks now, before it looks into the inlet, and a task pushes before it looks for workers: one of them
     /// sees the other.
-    private func wakeSleeper(for isWrite: Bool = false) {
-        guard sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
-        guard isWrite || !(areLookedFor || isLeftToOthers.load(ordering: .sequentiallyConsistent)) else { return }
+    private func wakeSleeper(for work: Waiting) {
+        guard work != .nothing, sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
+        guard work == .writes || !(areLookedFor || isLeftToOthers.load(ordering: .sequentiallyConsistent)) else {
+            return
+        }
         monitor.locked {}
         monitor.signal()
     }
@@ -84,21 +95,21 @@ final class CallQueue: @unchecked Sendable {
     /// closed and empty.
     func next(for worker: Worker.ID) -> Assignment? {
         var seeker = Seeker(worker: worker)
-        let (assignment, isMoreLeft) = monitor.locked { () -> (Assignment?, Bool) in
+        let (assignment, rest) = monitor.locked { () -> (Assignment?, Waiting) in
             _ = readership.resign(worker)
             while true {
                 drain()
-                takeSpare(for: &seeker)
-                if let assignment = takeWork(seeker) { return (assignment, hasWorkForAnother) }
-                giveBack(&seeker)
-                if inlet.isClosed, backlog.isEmpty { return (nil, false) }
+                equip(&seeker)
+                if let assignment = takeWork(seeker) { return (assignment, workForAnother) }
+                strip(&seeker)
+                if inlet.isClosed, backlog.isEmpty { return (nil, .nothing) }
                 isLeftToOthers.store(!backlog.isEmpty, ordering: .sequentiallyConsistent)
                 sleepers.add(1, ordering: .sequentiallyConsistent)
                 if inlet.isEmpty { monitor.wait() }
                 sleepers.subtract(1, ordering: .relaxed)
             }
         }
-        if isMoreLeft { wakeSleeper() }
+        wakeSleeper(for: rest)
         // Others may wait for the backlog to be empty before they end.
         if assignment == nil { monitor.broadcast() }
         return assignment
@@ -108,15 +119,19 @@ final class CallQueue: @unchecked Sendable {
     /// write waits that only it can do. A connection that it brings is taken back otherwise.
     func nextGets(for seeker: Seeker) -> Assignment? {
         var seeker = seeker
-        let (assignment, isMoreLeft) = monitor.locked { () -> (Assignment?, Bool) in
+        let (assignment, rest) = monitor.locked { () -> (Assignment?, Waiting) in
             drain()
-            if seeker.lanesAsked < lanesForOne, !backlog.hasWrites { takeSpare(for: &seeker) }
-            let isFree = seeker.isReady && !(backlog.isForWrite && spare.isEmpty)
-            let assignment = isFree ? takeGets(seeker, atLeast: enough(for: seeker)) : nil
-            if assignment == nil { giveBack(&seeker) }
-            return (assignment, hasWorkForAnother)
+            var assignment: Assignment?
+            if seeker.isReady, seeker.lanesAsked < lanesForOne {
+                if !backlog.hasWrites { equip(&seeker) }
+                if !(backlog.isForWrite && spare.isEmpty) {
+                    assignment = takeGets(seeker, atLeast: enough(for: seeker))
+                }
+            }
+            if assignment == nil { strip(&seeker) }
+            return (assignment, workForAnother)
         }
-        if isMoreLeft { wakeSleeper() }
+        wakeSleeper(for: rest)
         return assignment
     }
 
@@ -129,12 +144,12 @@ final class CallQueue: @unchecked Sendable {
 
     /// Takes back the connection of a worker.
     func giveBack(_ lane: Lane) {
-        let isMoreLeft = monitor.locked {
+        let rest = monitor.locked {
             isLeftToOthers.store(false, ordering: .sequentiallyConsistent)
             spare.append(lane)
-            return hasWorkForAnother
+            return workForAnother
         }
-        if isMoreLeft { wakeSleeper() }
+        wakeSleeper(for: rest)
     }
 
     private func drain() {
@@ -142,11 +157,13 @@ final class CallQueue: @unchecked Sendable {
         backlog.add(inlet.takeAll())
     }
 
-    private func takeSpare(for seeker: inout Seeker) {
+    /// Gives a worker a connection for what waits.
+    private func equip(_ seeker: inout Seeker) {
         if seeker.lane == nil, !backlog.isEmpty { seeker.lane = spare.popLast() }
     }
 
-    private func giveBack(_ seeker: inout Seeker) {
+    /// Takes its connection back.
+    private func strip(_ seeker: inout Seeker) {
         if let lane = seeker.lane.take() { spare.append(lane) }
     }
 
@@ -168,18 +185,21 @@ final class CallQueue: @unchecked Sendable {
         guard let lane = seeker.lane, waiting >= fewest,
             readership.allows(seeker.worker, toTake: waiting, areLookedFor: areLookedFor)
         else { return nil }
-        let others = seeker.underWay + seeker.inHand
-        let half = max(Readership.many, (waiting + others + 1) / 2)
-        let isAlone = others > 0 || !isTaskBound
-        let calls = backlog.takeGets(atMost: min(isAlone ? half : waiting, maximumBatch))
+        let own = seeker.underWay + seeker.inHand
+        let half = max(Readership.many, (waiting + own + 1) / 2)
+        let hasOtherHalf = own > 0 || !isTaskBound
+        let calls = backlog.takeGets(atMost: min(hasOtherHalf ? half : waiting, maximumBatch))
+        // All may have been cancelled.
+        guard !calls.isEmpty else { return nil }
         readership.note(seeker.worker, keepsUp: seeker.lanesAsked + 1 < lanesForOne && !isTaskBound)
         return Assignment(work: .gets(calls), lane: lane, drain: backlog.drains)
     }
 
-    /// Whether a worker that sleeps could do some of the backlog.
-    private var hasWorkForAnother: Bool {
-        !spare.isEmpty
-            && (backlog.hasWrites || (backlog.getCount > 0 && readership.allowsOthers(toTake: backlog.getCount)))
+    /// What a worker that sleeps could do of the backlog.
+    private var workForAnother: Waiting {
+        guard !spare.isEmpty else { return .nothing }
+        if backlog.hasWrites { return .writes }
+        return backlog.getCount > 0 && readership.allowsOthers(toTake: backlog.getCount) ? .gets : .nothing
     }
 
     /// The most connections that one worker asks on: while the server answers on one, it is asked on the other. Where
@@ -204,16 +224,17 @@ final class CallQueue: @unchecked Sendable {
     /// Takes that back; the worker does not look.
     func doesNotLook() {
         looks()
-        wakeSleeper()
+        wakeSleeper(for: .gets)
     }
 
     /// Leaves the gets to others than this worker, which may not look for some time.
     func resign(_ worker: Worker.ID) {
-        let wasReader = monitor.locked {
+        let rest = monitor.locked { () -> Waiting in
+            guard readership.resign(worker) else { return .nothing }
             isLeftToOthers.store(false, ordering: .sequentiallyConsistent)
-            return readership.resign(worker)
+            return .gets
         }
-        if wasReader { wakeSleeper() }
+        wakeSleeper(for: rest)
     }
 
     /// Takes out a connection that nobody uses.
@@ -230,6 +251,7 @@ final class CallQueue: @unchecked Sendable {
     /// How many calls wait that nobody has cancelled.
     var waiting: Int {
         monitor.locked {
+            // Whoever was woken for what is in the inlet finds it in the backlog.
             backlog.add(inlet.takeAll())
             return backlog.waiting
         }

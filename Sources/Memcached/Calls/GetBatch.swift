@@ -2,7 +2,7 @@ import MintCache
 
 /// The gets that leave together: their keys, and who asked for which.
 ///
-/// It is filled again and again by one worker, and keeps most of its storage.
+/// It is filled again and again by one lane, and keeps most of its storage.
 struct GetBatch: ~Copyable {
     /// Further keys of calls that share them, like the groups of one cached function, and where they are in `keys`.
     private struct FurtherKeys {

@@ -1,7 +1,7 @@
 import MintCache
 
 /// The distinct keys of a batch of gets, their bytes side by side where C can read them. It is filled again and again
-/// by one worker and keeps its storage.
+/// by one lane and keeps its storage.
 struct KeyBatch: ~Copyable {
     /// libmemcached sends what fits into its write buffer of 8,196 bytes at once: keep a line below that.
     static let longestLine = 8_000

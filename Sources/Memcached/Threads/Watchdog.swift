@@ -8,7 +8,8 @@ import Musl
 import Synchronization
 
 /// Looks after workers from a thread of its own: when a task keeps a worker's thread, another thread takes over, so that
-/// no call waits for the code of another caller for more than some milliseconds.
+/// no call waits for the code of another caller for more than some milliseconds; and when the server keeps the reader
+/// waiting, the gets are left to other workers.
 ///
 /// It looks every two milliseconds while workers go on with tasks, and sleeps when they have not done so for twenty.
 final class Watchdog: Sendable {
@@ -24,7 +25,7 @@ final class Watchdog: Sendable {
     /// Whether it sleeps, or is about to.
     var sleeps: Bool { isAsleep.load(ordering: .sequentiallyConsistent) }
 
-    /// Wakes it if it sleeps: a worker goes on with tasks, or has ended.
+    /// Wakes it if it sleeps: a worker goes on with tasks, waits for the server, or has ended.
     ///
     /// The worker shows that before it comes here; the watchdog says that it will sleep before it looks for the last
     /// time. One of them sees the other.

@@ -81,6 +81,8 @@ final class Worker: @unchecked Sendable {
         let lane = assignment.lane
         switch assignment.work {
         case .gets(let calls):
+            // Should the server keep this worker waiting, the gets are to be left to others.
+            watchdog.wake()
             lane.ask(calls, assignment.drain)
             asked.append(lane)
             return nil
@@ -91,8 +93,8 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// Looks for what has come meanwhile, and asks for it if it is enough and that does not have to wait for a new
-    /// connection.
+    /// Looks for what has come meanwhile, and asks for it if it is enough and the server answers: a second connection to
+    /// a server that answers is quickly made.
     ///
     /// - Parameters:
     ///   - lane: one that was answered. It is given back otherwise.
@@ -130,7 +132,8 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// After a timeout: whoever waited for the server all the while would only wait for one more.
+    /// After a timeout: whoever waited for the server all the while, in the queue or on the other connection, would only
+    /// wait for one more.
     private func failThoseWhoWaited(_ error: any Error, _ drain: UInt64) {
         guard let error = error as? CacheError, error.code == .timeout else { return }
         queue.fail(through: drain, error)
@@ -144,7 +147,7 @@ final class Worker: @unchecked Sendable {
     // MARK: Tasks
 
     /// Goes on with the tasks of answered calls, here or on the global executor, and says whether this thread has the
-    /// connections still.
+    /// worker still.
     private func goOn(with calls: [Call]) -> Bool {
         guard let calls = AnsweredCalls.leaveAllButMostUrgent(of: calls) else { return true }
         let clock = ThreadClock.system
@@ -169,7 +172,7 @@ final class Worker: @unchecked Sendable {
         return true
     }
 
-    /// Takes the connection from a thread that is still in a turn, and leaves the tasks that wait for it to the global
+    /// Takes the worker from a thread that is still in a turn, and leaves the tasks that wait for it to the global
     /// executor.
     ///
     /// - Returns: whether it was still in it; then the worker is to be started again.
@@ -182,8 +185,8 @@ final class Worker: @unchecked Sendable {
         }
         answered?.leave()
         answered = nil
-        if willLook { queue.doesNotLook() }
         resign()
+        if willLook { queue.doesNotLook() }
         pace.note(slow: Watchdog.longestTurn, at: ThreadClock.system.time())
         return true
     }

@@ -33,9 +33,9 @@ final class FakeMemcached: Sendable {
     ///
     /// - Parameter answer: is given the number of the connection, from 0, and a line without its end.
     init(_ answer: @escaping @Sendable (Int, String) -> Answer) throws {
-        let port = try MemcachedProcess.freePort()
+        let (descriptor, port) = try MemcachedProcess.listener()
         address = "127.0.0.1:\(port)"
-        listener = try MemcachedProcess.listener(on: port)
+        listener = descriptor
         detach { [self] in
             var number = 0
             while true {

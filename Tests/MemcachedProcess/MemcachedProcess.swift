@@ -132,6 +132,10 @@ package final class MemcachedProcess: @unchecked Sendable {
     private static func unusedPort() throws -> UInt16 {
         let descriptor = try bound(to: 0)
         defer { close(descriptor) }
+        return try port(of: descriptor)
+    }
+
+    private static func port(of descriptor: Int32) throws -> UInt16 {
         var address = loopback(port: 0)
         var size = socklen_t(MemoryLayout<sockaddr_in>.size)
         let code = withUnsafeMutableBytes(of: &address) { bytes -> Int32 in
@@ -141,11 +145,11 @@ package final class MemcachedProcess: @unchecked Sendable {
         return UInt16(bigEndian: address.sin_port)
     }
 
-    /// A socket that is bound to a loopback port and listens.
-    package static func listener(on port: UInt16) throws -> Int32 {
-        let descriptor = try bound(to: port)
-        guard listen(descriptor, 16) == 0 else { throw StartFailure(description: "cannot listen on \(port)") }
-        return descriptor
+    /// A socket that listens on a loopback port that the system chooses, so that nobody can take the port before.
+    package static func listener() throws -> (descriptor: Int32, port: UInt16) {
+        let descriptor = try bound(to: 0)
+        guard listen(descriptor, 16) == 0 else { throw StartFailure(description: "cannot listen") }
+        return (descriptor, try port(of: descriptor))
     }
 
     private static func bound(to port: UInt16) throws -> Int32 {

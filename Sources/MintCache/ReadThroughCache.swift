@@ -79,6 +79,7 @@ public final class ReadThroughCache: Sendable {
         _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
     ) async throws -> Value {
         var (action, read) = (action, read)
+        var ended: LoadToken?
         going: while true {
             let cached = action.record.flatMap { try? coder.decode($0) }
             if action.record != nil, cached == nil { action = machine.fetched(read.withGarbage, at: clock.now) }
@@ -107,6 +108,9 @@ public final class ReadThroughCache: Sendable {
                 if let flight = flights.flight(token) {
                     if let value = try await share(flight, as: Value.self) { return value }
                     if !(flight is Flight<Value>) { try await clock.sleep(for: pause) }
+                } else if token != ended, flights.hasEnded(token) {
+                    // It landed after this call's read: the next one finds what it left, unless the store was away.
+                    ended = token
                 } else {
                     try await clock.sleep(for: pause)
                 }

@@ -133,6 +133,31 @@ struct LeaseTests {
         }
     }
 
+    @Test(
+        "whose load ended just after they were read are not waited for", arguments: StoreKind.allCases, [true, false])
+    func endedSinceRead(kind: StoreKind, isFilled: Bool) async throws {
+        try await kind.withStore { store async throws in
+            let scripted = ScriptedStore(store)
+            let bench = Bench(scripted, clock: ManualClock(advancesInSleep: true))
+            let (gate, answer, loads) = (Gate(), Gate(), Counter())
+            let value = bench.cache.cached("value", ttl: .seconds(60)) { try await loads.next(firstWaitsAt: gate) }
+            let first = Task { try await value() }
+            try await gate.arrival()
+            scripted.next(.get, .pauseAfter(answer))
+            let second = Task { try await value() }
+            try await answer.arrival()
+            if !isFilled { scripted.next(.compareAndSwap, .failBefore) }
+            gate.open()
+            #expect(try await first.value == 1)
+            scripted.resetCounts()
+            answer.open()
+            // Where the fill failed the lease is still there, and somebody has to wait for its end.
+            #expect(try await second.value == (isFilled ? 1 : 2))
+            #expect((bench.clock.pauses == 0) == isFilled)
+            if isFilled { #expect(scripted.roundTrips == 1) }
+        }
+    }
+
     @Test("of a failed refresh end at once, and the stale value goes on being served", arguments: StoreKind.allCases)
     func failingRefresh(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in

@@ -7,7 +7,19 @@ final class FlightTable: Sendable {
         var starting: [StoreKey: any AnyFlight] = [:]
         /// Flights by the token that stands in the store while they run.
         var flying: [LoadToken: any AnyFlight] = [:]
+        /// The tokens of those that ended last, each written over the oldest.
+        var ended: [LoadToken] = []
+        var nextEnded = 0
+
+        mutating func end(_ token: LoadToken) {
+            guard flying.removeValue(forKey: token) != nil else { return }
+            if ended.count < FlightTable.rememberedEnds { ended.append(token) } else { ended[nextEnded] = token }
+            nextEnded = (nextEnded + 1) % FlightTable.rememberedEnds
+        }
     }
+
+    /// Enough that a call finds the load that ended between its read and its look into this table.
+    private static let rememberedEnds = 64
 
     private let state = Mutex(State())
 
@@ -34,7 +46,7 @@ final class FlightTable: Sendable {
     /// The flight is over.
     func leave(_ flight: any AnyFlight) {
         started(flight)
-        _ = state.withLock { $0.flying.removeValue(forKey: flight.acquisition.token) }
+        state.withLock { $0.end(flight.acquisition.token) }
     }
 
     /// The flight of the load that a token names, if this process runs it.
@@ -43,5 +55,11 @@ final class FlightTable: Sendable {
     /// that the caller read is one of the rules of ``ReadMachine``.
     func flight(_ token: LoadToken) -> (any AnyFlight)? {
         state.withLock { $0.flying[token] }
+    }
+
+    /// Whether the flight of a load has ended a short while ago: what stands in the store is another item by now, as a
+    /// rule.
+    func hasEnded(_ token: LoadToken) -> Bool {
+        state.withLock { $0.ended.contains(token) }
     }
 }

@@ -57,7 +57,9 @@ package final class MemcachedProcess: @unchecked Sendable {
     package func start() throws {
         let user = getuid() == 0 ? ["-u", "root"] : []
         pid = try Self.spawn("memcached", ["-t", "1"] + user + arguments)
-        let watch = "while kill -0 \(getpid()) && kill -0 \(pid); do sleep 1; done; kill -9 \(pid)"
+        // It outlives what ends the whole group of processes.
+        let watch =
+            "trap '' HUP INT TERM; while kill -0 \(getpid()) && kill -0 \(pid); do sleep 1; done; kill -9 \(pid)"
         watchdog = try Self.spawn("sh", ["-c", "{ \(watch); } 2>/dev/null"])
         for _ in 0..<1000 {
             usleep(10_000)

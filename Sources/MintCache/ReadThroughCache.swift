@@ -33,20 +33,10 @@ public final class ReadThroughCache: Sendable {
     public func value<Value: Sendable>(
         of entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @autoclosure () -> Loader<Value>
     ) async throws -> Value {
-        guard let read = try await read(entry) else { return try await loadUnleased(entry, load()) }
-        let now = clock.now
+        guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load()) }
         // Most calls end here.
-        if let record = read.hit(at: now) {
-            do {
-                let value = try coder.decode(record)
-                report(.hit, entry.key)
-                return value
-            } catch {
-                // Garbage, which is dealt with below.
-            }
-        }
-        var machine = ReadMachine(policy: entry.policy)
-        return try await go(on: machine.fetched(read, at: now), read, &machine, entry, coder, load())
+        do { return try hit(in: answer, entry, coder) } catch {}
+        return try await go(on: answer, ReadMachine(policy: entry.policy), entry, coder, load())
     }
 
     /// The value of a load that begins now, which is stored. A load that was in flight for this key loses its lease:
@@ -57,28 +47,52 @@ public final class ReadThroughCache: Sendable {
     public func refresh<Value: Sendable>(
         _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @escaping Loader<Value>
     ) async throws -> Value {
-        var machine = ReadMachine(policy: entry.policy, goal: .refresh)
-        guard let read = try await read(entry) else { return try await loadUnleased(entry, load) }
-        return try await go(on: machine.fetched(read, at: clock.now), read, &machine, entry, coder, load)
+        guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load) }
+        return try await go(on: answer, ReadMachine(policy: entry.policy, goal: .refresh), entry, coder, load)
     }
 
     /// What a call would be served without waiting for a load; `nil` when it would have to load.
     ///
     /// - Throws: `CancellationError` as soon as the calling task is cancelled.
     public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
-        guard let read = try await read(entry), case .value(let record) = read.item?.envelope,
-            case .stamps(let stamps) = read.groups,
+        guard let read = try await ask(for: entry).map({ read($0, entry) }),
+            case .value(let record) = read.item?.envelope, case .stamps(let stamps) = read.groups,
             record.isServable(under: stamps, at: clock.now, staleFor: entry.policy.staleFor)
         else { return nil }
         return try? coder.decode(record)
     }
 
+    /// The fresh value in an answer. It is reported.
+    ///
+    /// By itself and not inlined: what it needs would be kept in the frame of the call, which is in its task's memory while
+    /// it waits for the store.
+    ///
+    /// - Throws: when there is none that can be decoded.
+    @inline(never)
+    private func hit<Value: Sendable>(
+        in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>
+    ) throws(NoHit) -> Value {
+        guard let record = read(answer, entry).hit(at: clock.now) else { throw NoHit() }
+        do {
+            let value = try coder.decode(record)
+            report(.hit, entry.key)
+            return value
+        } catch {
+            throw NoHit()
+        }
+    }
+
+    private struct NoHit: Error {}
+
     /// Does what the machine says, reads again, and so on, until there is a value.
+    @inline(never)
     private func go<Value: Sendable>(
-        on action: ReadMachine.Action, _ read: ReadMachine.Read, _ machine: inout ReadMachine, _ entry: CacheEntry,
-        _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
+        on answer: Answer, _ machine: ReadMachine, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        _ load: @escaping Loader<Value>
     ) async throws -> Value {
-        var (action, read) = (action, read)
+        var machine = machine
+        var read = read(answer, entry)
+        var action = machine.fetched(read, at: clock.now)
         var ended: LoadToken?
         going: while true {
             let cached = action.record.flatMap { try? coder.decode($0) }
@@ -121,8 +135,8 @@ public final class ReadThroughCache: Sendable {
             case .loadWithoutLease:
                 break going
             }
-            guard let again = try await self.read(entry) else { break }
-            read = again
+            guard let again = try await ask(for: entry) else { break }
+            read = self.read(again, entry)
             action = machine.fetched(read, at: clock.now)
         }
         return try await loadUnleased(entry, load)
@@ -152,20 +166,29 @@ public final class ReadThroughCache: Sendable {
         return served(value, .miss, flight.key)
     }
 
+    /// What the store answered.
+    private struct Answer {
+        var item: StoreItem?
+        /// Of the groups, in their order.
+        var generations: [StoreItem?]
+    }
+
     /// What stands under an entry's keys, in one round trip; `nil`, reported, when the store failed.
     @inline(__always)
-    private func read(_ entry: CacheEntry) async throws -> ReadMachine.Read? {
-        let (key, groups) = (entry.key, entry.groups)
+    private func ask(for entry: CacheEntry) async throws -> Answer? {
         do {
-            guard !groups.isEmpty else {
-                return ReadMachine.Read(item: valueItem(try await store.get(key), key), groups: .stamps([]))
-            }
-            let (item, generations) = try await store.get(key, with: groups)
-            return ReadMachine.Read(item: valueItem(item, key), groups: stamps(generations, of: groups))
+            guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
+            let (item, generations) = try await store.get(entry.key, with: entry.groups)
+            return Answer(item: item, generations: generations)
         } catch {
-            try report(trouble: error, key)
+            try report(trouble: error, entry.key)
             return nil
         }
+    }
+
+    private func read(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
+        ReadMachine.Read(
+            item: valueItem(answer.item, entry.key), groups: stamps(answer.generations, of: entry.groups))
     }
 
     private func valueItem(_ item: StoreItem?, _ key: StoreKey) -> ReadMachine.ValueItem? {

@@ -72,7 +72,10 @@ public final class ReadThroughCache: Sendable {
     private func hit<Value: Sendable>(
         in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>
     ) throws(NoHit) -> Value {
-        guard let record = read(answer, entry).hit(at: clock.now) else { throw NoHit() }
+        guard let item = answer.item, let record = EnvelopeCoding.record(in: item.value, for: entry.key),
+            case .stamps(let stamps) = stamps(answer.generations, of: entry.groups),
+            record.isHit(under: stamps, at: clock.now)
+        else { throw NoHit() }
         do {
             let value = try coder.decode(record)
             report(.hit, entry.key)
@@ -284,6 +287,8 @@ public final class ReadThroughCache: Sendable {
 }
 
 /// Who is told when nobody is to be.
-private struct NoObserver: CacheObserver {
-    func record(_ event: CacheEvent) {}
+package struct NoObserver: CacheObserver {
+    package init() {}
+
+    package func record(_ event: CacheEvent) {}
 }

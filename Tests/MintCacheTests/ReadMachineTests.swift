@@ -34,8 +34,11 @@ struct ReadMachineTests {
         var machine = ReadMachine(policy: policy, goal: goal)
         let word = word(&machine, item, groups, decodes: decodes, at: now)
         if goal == .value, decodes {
-            let hit = ReadMachine.Read(item: item, groups: groups ?? .stamps([stamp])).hit(at: now)
-            #expect((hit != nil) == word.hasPrefix("serve"), "a hit is what the machine serves")
+            var isHit = false
+            if case .value(let record) = item?.envelope, case .stamps(let stamps) = groups ?? .stamps([stamp]) {
+                isHit = record.isHit(under: stamps, at: now)
+            }
+            #expect(isHit == word.hasPrefix("serve"), "a hit is what the machine serves")
         }
         return word
     }

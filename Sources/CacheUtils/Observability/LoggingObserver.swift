@@ -3,8 +3,14 @@ import MintCache
 
 /// Logs what an operator should know and passes every event on.
 struct LoggingObserver: CacheObserver {
-    let logger: Logger
-    let next: (any CacheObserver)?
+    private let logger: Logger
+    // Not optional: each hit would copy it out.
+    private let next: any CacheObserver
+
+    init(logger: Logger, next: (any CacheObserver)?) {
+        self.logger = logger
+        self.next = next ?? NoObserver()
+    }
 
     func record(_ event: CacheEvent) {
         switch event.kind {
@@ -13,7 +19,7 @@ struct LoggingObserver: CacheObserver {
         case .loadFailed: log(.debug, "a loader failed", event)
         default: break
         }
-        next?.record(event)
+        next.record(event)
     }
 
     private func log(_ level: Logger.Level, _ message: Logger.Message, _ event: CacheEvent) {

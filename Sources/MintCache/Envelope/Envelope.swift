@@ -43,6 +43,11 @@ struct CachedRecord: Equatable, Sendable {
     var stamps: GroupStamps
     var payload: Payload
 
+    /// Whether it is a hit: what ``ReadMachine/Action/serve(_:)`` would serve, without going through the machine.
+    func isHit(under stamps: GroupStamps, at now: WallTime) -> Bool {
+        now < freshUntil && isServable(under: stamps, at: now, staleFor: .zero)
+    }
+
     /// Whether it may be served, fresh or stale: its groups are as they were, and the stale window is not over.
     func isServable(under stamps: GroupStamps, at now: WallTime, staleFor: Duration) -> Bool {
         (self.stamps == stamps || PlantedMistake.serveWhateverTheStamps.isPlanted)

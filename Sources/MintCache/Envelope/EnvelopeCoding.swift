@@ -95,30 +95,43 @@ enum EnvelopeCoding {
     static func envelope(in bytes: [UInt8], for key: StoreKey) -> Envelope? {
         bytes.withUnsafeBytes { buffer in
             guard let (kind, claimed, stampCount) = header(of: buffer, for: key) else { return nil }
-            var reader = ByteReader(buffer, from: headerSize)
             switch kind {
             case .pending:
                 guard !claimed, buffer.count == kind.fixedSize + 8 * stampCount else { return nil }
+                var reader = ByteReader(buffer, from: headerSize)
                 let lease = Lease(token: reader.token(), until: reader.time())
                 return .pending(lease, stamps: reader.stamps(stampCount))
             case .value:
-                guard buffer.count >= kind.fixedSize + (claimed ? 16 : 0) + 8 * stampCount else { return nil }
-                let identity = reader.token()
-                let createdAt = reader.time()
-                let freshUntil = reader.time()
-                let loadMicroseconds: UInt32 = reader.read()
-                let tag: UInt32 = reader.read()
-                let claim = claimed ? Lease(token: reader.token(), until: reader.time()) : nil
-                let stamps = reader.stamps(stampCount)
-                return .value(
-                    CachedRecord(
-                        identity: identity, createdAt: createdAt, freshUntil: freshUntil,
-                        loadMicroseconds: loadMicroseconds, claim: claim, stamps: stamps,
-                        payload: Payload(tag: tag, bytes: bytes[reader.offset...])))
+                return record(in: bytes, buffer, claimed: claimed, stampCount).map { .value($0) }
             case .generation:
                 return nil
             }
         }
+    }
+
+    /// The record in an item; `nil` for anything else.
+    static func record(in bytes: [UInt8], for key: StoreKey) -> CachedRecord? {
+        bytes.withUnsafeBytes { buffer in
+            guard let (kind, claimed, stampCount) = header(of: buffer, for: key), kind == .value else { return nil }
+            return record(in: bytes, buffer, claimed: claimed, stampCount)
+        }
+    }
+
+    private static func record(
+        in bytes: [UInt8], _ buffer: UnsafeRawBufferPointer, claimed: Bool, _ stampCount: Int
+    ) -> CachedRecord? {
+        guard buffer.count >= Kind.value.fixedSize + (claimed ? 16 : 0) + 8 * stampCount else { return nil }
+        var reader = ByteReader(buffer, from: headerSize)
+        let identity = reader.token()
+        let createdAt = reader.time()
+        let freshUntil = reader.time()
+        let loadMicroseconds: UInt32 = reader.read()
+        let tag: UInt32 = reader.read()
+        let claim = claimed ? Lease(token: reader.token(), until: reader.time()) : nil
+        let stamps = reader.stamps(stampCount)
+        return CachedRecord(
+            identity: identity, createdAt: createdAt, freshUntil: freshUntil, loadMicroseconds: loadMicroseconds,
+            claim: claim, stamps: stamps, payload: Payload(tag: tag, bytes: bytes[reader.offset...]))
     }
 
     /// The stamp in a generation key's item; `nil` for bytes that are none.

@@ -45,15 +45,6 @@ struct ReadMachine {
         var item: ValueItem?
         var groups: Groups
 
-        /// The fresh value under the stamps that were read, if that is what stands there: what ``Action/serve(_:)``
-        /// would serve, without going through the machine.
-        func hit(at now: WallTime) -> CachedRecord? {
-            guard case .value(let record) = item?.envelope, now < record.freshUntil, case .stamps(let stamps) = groups,
-                record.isServable(under: stamps, at: now, staleFor: .zero)
-            else { return nil }
-            return record
-        }
-
         /// The same with an item that is nothing to us.
         var withGarbage: Read { Read(item: item.map { ValueItem(cas: $0.cas) }, groups: groups) }
     }

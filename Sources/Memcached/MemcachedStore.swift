@@ -132,6 +132,8 @@ public final class MemcachedStore: CacheStore {
     // MARK: Reading
 
     /// Reads one item.
+    // Inlined into the witness of the protocol, which would be one more frame.
+    @inline(__always)
     public func get(_ key: StoreKey) async throws -> StoreItem? {
         let answer = try await Call(.get(key), in: pools[ring.server(for: key)].queue).wait()
         guard case .item(let item) = answer else { preconditionFailure("another answer than to a get") }
@@ -146,6 +148,7 @@ public final class MemcachedStore: CacheStore {
     }
 
     /// Reads an item and others that go with it, as ``get(_:)-([StoreKey])`` does.
+    @inline(__always)
     public func get(
         _ key: StoreKey, with others: [StoreKey]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {

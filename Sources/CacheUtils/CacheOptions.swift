@@ -1,6 +1,7 @@
 import MintCache
 
 /// The checked options of a cached function or key.
+@usableFromInline
 struct CacheOptions: Sendable {
     let groups: [StoreKey]
     let policy: CachePolicy
@@ -27,6 +28,7 @@ struct CacheOptions: Sendable {
         self.policy = policy
     }
 
+    @usableFromInline
     func entry(_ key: StoreKey) -> CacheEntry {
         CacheEntry(key: key, groups: groups, policy: policy)
     }

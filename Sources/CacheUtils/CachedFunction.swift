@@ -6,12 +6,14 @@ import MintCache
 /// What is written differently has different keys, even where Swift takes it for equal: `0.0` and `-0.0`, or "é" in
 /// its composed and decomposed forms.
 public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>: Sendable {
-    let engine: ReadThroughCache
+    // Inlinable up to the engine, so that a program builds its keys without looking up how its own types do it.
+
+    @usableFromInline let engine: ReadThroughCache
     /// What the keys begin with.
-    let head: Result<[UInt8], CacheError>
-    let options: Result<CacheOptions, CacheError>
-    let coder: any PayloadCoder<Value>
-    let load: @Sendable @concurrent (repeat each Argument) async throws -> Value
+    @usableFromInline let head: Result<[UInt8], CacheError>
+    @usableFromInline let options: Result<CacheOptions, CacheError>
+    @usableFromInline let coder: any PayloadCoder<Value>
+    @usableFromInline let load: @Sendable @concurrent (repeat each Argument) async throws -> Value
 
     /// The cached result, or else the function's, which is cached.
     ///
@@ -20,6 +22,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     ///
     /// - Throws: the function's error, which is not cached; `CancellationError` as soon as the task is cancelled;
     ///   ``CacheError`` with code `invalidKey` or `invalidDuration` when the options or arguments cannot be used.
+    @inlinable
     public func callAsFunction(_ arguments: repeat each Argument) async throws -> Value {
         try await engine.value(of: entry(repeat each arguments), coder, load: loader(repeat each arguments))
     }
@@ -52,6 +55,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// The store key of the call with these arguments.
     ///
     /// - Throws: ``CacheError`` with code `invalidKey`.
+    @inlinable
     public func key(_ arguments: repeat each Argument) throws -> StoreKey {
         var builder = CacheKeyBuilder(head: try head.get())
         var isFirst = true
@@ -69,11 +73,13 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
         return KeySpace.key(builder.bytes)
     }
 
-    private func loader(_ arguments: repeat each Argument) -> ReadThroughCache.Loader<Value> {
+    @inlinable
+    func loader(_ arguments: repeat each Argument) -> ReadThroughCache.Loader<Value> {
         { [load] in try await load(repeat each arguments) }
     }
 
-    private func entry(_ arguments: repeat each Argument) throws -> CacheEntry {
+    @inlinable
+    func entry(_ arguments: repeat each Argument) throws -> CacheEntry {
         try options.get().entry(key(repeat each arguments))
     }
 }

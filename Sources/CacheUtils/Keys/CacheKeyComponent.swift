@@ -18,12 +18,16 @@ public protocol CacheKeyComponent: Sendable {
 /// Nothing can be written that a store would not take, or that could be mistaken for another argument list: strings
 /// are quoted and escaped, a composite stands in parentheses.
 public struct CacheKeyBuilder {
+    @usableFromInline
     private(set) var bytes: [UInt8]
     /// Parts written into the current place, which takes exactly one.
-    private var parts = 0
+    @usableFromInline
+    var parts = 0
     /// The first type that did not write exactly one part, and how many it wrote.
-    private(set) var misfit: (type: any Any.Type, parts: Int)?
+    @usableFromInline
+    var misfit: (type: any Any.Type, parts: Int)?
 
+    @usableFromInline
     init(head: [UInt8]) {
         bytes = []
         bytes.reserveCapacity(head.count + 48)
@@ -113,14 +117,17 @@ public struct CacheKeyBuilder {
     }
 
     /// Appends a comma.
+    @usableFromInline
     mutating func separate() { bytes.append(UInt8(ascii: ",")) }
 
     /// Appends one of our own separators.
+    @usableFromInline
     mutating func syntax(_ text: StaticString) {
         bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     /// Appends one argument or element, and notes it when it does not write exactly one part.
+    @inlinable
     mutating func element<Component: CacheKeyComponent>(_ component: Component) {
         let outer = parts
         parts = 0

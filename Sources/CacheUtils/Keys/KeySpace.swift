@@ -7,6 +7,7 @@ import MintCache
 /// No two of them are equal: a colon in the namespace or the version is escaped, and so are `@` at the start of a name
 /// and `(` in a key by name. Which `(` ends the name of a function is told by the arguments after it, in which quotes
 /// and parentheses are balanced.
+@usableFromInline
 struct KeySpace: Sendable {
     /// The longest `namespace:version:`, which leaves room for a name before the digest of a long key.
     static let longestPrefix = 128
@@ -71,6 +72,7 @@ struct KeySpace: Sendable {
     /// The key itself, if it is short enough. Else its head, a minus sign and the SHA-256 of the whole.
     ///
     /// A short key that looks like a shortened one is shortened too, so that nobody can name a shortened key.
+    @usableFromInline
     static func key(_ bytes: [UInt8]) -> StoreKey {
         guard bytes.count > StoreKey.maximumLength || looksShortened(bytes) else { return StoreKey(trusted: bytes) }
         var end = min(bytes.count, StoreKey.maximumLength - digestSize - 1)

@@ -13,13 +13,17 @@ struct LoggingObserver: CacheObserver {
     }
 
     func record(_ event: CacheEvent) {
+        if event.error != nil { log(event) }
+        next.record(event)
+    }
+
+    private func log(_ event: CacheEvent) {
         switch event.kind {
         case .notCached: log(.warning, "a value was not cached", event)
         case .storeTrouble: log(.debug, "the cache store failed; going on without it", event)
         case .loadFailed: log(.debug, "a loader failed", event)
         default: break
         }
-        next.record(event)
     }
 
     private func log(_ level: Logger.Level, _ message: Logger.Message, _ event: CacheEvent) {

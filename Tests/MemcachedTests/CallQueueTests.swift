@@ -136,6 +136,26 @@ struct CallQueueTests {
         #expect(gets(queue.next(for: Worker.ID(other))) == 100)
     }
 
+    @Test("takes tasks for most of the time only where as many gets waited of late as two workers need")
+    func manyForTwo() async throws {
+        for (count, isTaskBound) in [(95, false), (96, true)] {
+            let queue = CallQueue(maximumBatch: 1000, lanes: [Lane(StagedConnection())])
+            for _ in 0..<count { Task { try await Call(.get(StoreKey("k")), in: queue).wait() } }
+            try await eventually { queue.waiting == count }
+            let assignment = try #require(queue.next(for: worker))
+            queue.note(tasksTakeMost: true)
+            #expect(queue.isTaskBound == isTaskBound)
+            queue.giveBack(assignment.lane)
+            // Fewer have waited since then.
+            _ = queue.next(for: worker)
+            queue.note(tasksTakeMost: true)
+            #expect(!queue.isTaskBound)
+        }
+        queue.isTaskBound = true
+        queue.note(tasksTakeMost: false)
+        #expect(!queue.isTaskBound)
+    }
+
     @Test("lets a worker without a connection wait for one")
     func noConnection() async throws {
         let lanes = [queue.takeSpare(), queue.takeSpare()]

@@ -6,7 +6,8 @@ import MintCache
 /// What is written differently has different keys, even where Swift takes it for equal: `0.0` and `-0.0`, or "é" in
 /// its composed and decomposed forms.
 public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>: Sendable {
-    // Inlinable up to the engine, so that a program builds its keys without looking up how its own types do it.
+    // Calls and keys are inlinable up to the engine: where the types of the arguments are known, no packs of their
+    // metadata are made for each call.
 
     @usableFromInline let engine: ReadThroughCache
     /// What the keys begin with.

@@ -131,8 +131,9 @@ public final class MemcachedStore: CacheStore {
 
     // MARK: Reading
 
+    // Inlined into its witness of the protocol: a frame less. So is `get(_:with:)`.
+
     /// Reads one item.
-    // Inlined into the witness of the protocol, which would be one more frame.
     @inline(__always)
     public func get(_ key: StoreKey) async throws -> StoreItem? {
         let answer = try await Call(.get(key), in: pools[ring.server(for: key)].queue).wait()

@@ -21,7 +21,10 @@ extension ReadThroughCache {
             flight.start.resolve(.success(start))
             flight.abandonSharers()
             // The write may have taken effect all the same; nobody should wait for a load that there is not.
-            if start == .trouble { await end(flight, .failure) }
+            if start == .trouble {
+                await end(flight, .failure)
+                flights.end(flight)
+            }
             return
         }
         flights.started(flight)
@@ -38,7 +41,7 @@ extension ReadThroughCache {
         case .failure: await end(flight, .failure)
         }
         deadlines.cancel(leaseEnd)
-        flights.leave(flight)
+        flights.end(flight)
         flight.land(result)
     }
 

@@ -34,7 +34,7 @@ public final class ReadThroughCache: Sendable {
         of entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @autoclosure () -> Loader<Value>
     ) async throws -> Value {
         guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load()) }
-        // Most calls end here.
+        // Most calls end here. For the others the answer is parsed once more.
         do { return try hit(in: answer, entry, coder) } catch {}
         return try await go(on: answer, ReadMachine(policy: entry.policy), entry, coder, load())
     }
@@ -55,7 +55,7 @@ public final class ReadThroughCache: Sendable {
     ///
     /// - Throws: `CancellationError` as soon as the calling task is cancelled.
     public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
-        guard let read = try await ask(for: entry).map({ read($0, entry) }),
+        guard let read = try await ask(for: entry).map({ parsed($0, entry) }),
             case .value(let record) = read.item?.envelope, case .stamps(let stamps) = read.groups,
             record.isServable(under: stamps, at: clock.now, staleFor: entry.policy.staleFor)
         else { return nil }
@@ -67,7 +67,7 @@ public final class ReadThroughCache: Sendable {
     /// By itself and not inlined: what it needs would be kept in the frame of the call, which is in its task's memory while
     /// it waits for the store.
     ///
-    /// - Throws: when there is none that can be decoded.
+    /// - Throws: when there is none that can be decoded. An optional of the value would be one more allocation.
     @inline(never)
     private func hit<Value: Sendable>(
         in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>
@@ -87,14 +87,14 @@ public final class ReadThroughCache: Sendable {
 
     private struct NoHit: Error {}
 
-    /// Does what the machine says, reads again, and so on, until there is a value.
+    /// Does what the machine says, reads again, and so on, until there is a value. By itself as ``hit(in:_:_:)`` is.
     @inline(never)
     private func go<Value: Sendable>(
         on answer: Answer, _ machine: ReadMachine, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
         _ load: @escaping Loader<Value>
     ) async throws -> Value {
         var machine = machine
-        var read = read(answer, entry)
+        var read = parsed(answer, entry)
         var action = machine.fetched(read, at: clock.now)
         var ended: LoadToken?
         going: while true {
@@ -139,7 +139,7 @@ public final class ReadThroughCache: Sendable {
                 break going
             }
             guard let again = try await ask(for: entry) else { break }
-            read = self.read(again, entry)
+            read = parsed(again, entry)
             action = machine.fetched(read, at: clock.now)
         }
         return try await loadUnleased(entry, load)
@@ -189,7 +189,8 @@ public final class ReadThroughCache: Sendable {
         }
     }
 
-    private func read(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
+    /// What the machine is told of an answer.
+    private func parsed(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
         ReadMachine.Read(
             item: valueItem(answer.item, entry.key), groups: stamps(answer.generations, of: entry.groups))
     }

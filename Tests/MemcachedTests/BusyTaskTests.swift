@@ -17,7 +17,7 @@ struct BusyTaskTests {
     private func leave(_ count: Int) async throws {
         try await eventually { staged.queue.waiting == count }
         // Then all are given at once, and not the half of them.
-        staged.queue.isTaskBound = true
+        staged.queue.isShared = true
         guard case .gets(let calls) = staged.queue.next()?.work else { return }
         for call in calls { call.prepare(.item(nil)) }
         AnsweredCalls.leaveAllButMostUrgent(of: calls)?.leave()

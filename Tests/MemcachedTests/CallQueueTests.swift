@@ -123,9 +123,9 @@ struct CallQueueTests {
 
     // MARK: Several
 
-    @Test("gives each worker one connection when tasks take most of the time, and all that waits")
-    func taskBound() async throws {
-        queue.isTaskBound = true
+    @Test("gives each worker one connection when it is shared, and all that waits")
+    func shared() async throws {
+        queue.isShared = true
         try await queue(gets: 100)
         #expect(gets(queue.next(for: worker)) == 100)
         try await queue(gets: 100)
@@ -136,24 +136,33 @@ struct CallQueueTests {
         #expect(gets(queue.next(for: Worker.ID(other))) == 100)
     }
 
-    @Test("takes tasks for most of the time only where as many gets waited of late as two workers need")
-    func manyForTwo() async throws {
-        for (count, isTaskBound) in [(95, false), (96, true)] {
+    @Test("is shared where tasks take most of the time and many gets waited of late, and until few have for two notes")
+    func sharing() async throws {
+        for (count, isShared) in [(95, false), (96, true)] {
             let queue = CallQueue(maximumBatch: 1000, lanes: [Lane(StagedConnection())])
-            for _ in 0..<count { Task { try await Call(.get(StoreKey("k")), in: queue).wait() } }
-            try await eventually { queue.waiting == count }
-            let assignment = try #require(queue.next(for: worker))
+            func take(_ count: Int) async throws {
+                for _ in 0..<count { Task { try await Call(.get(StoreKey("k")), in: queue).wait() } }
+                try await eventually { queue.waiting == count }
+                while queue.waiting > 0 { queue.giveBack(try #require(queue.next(for: worker)).lane) }
+            }
+            try await take(count)
             queue.note(tasksTakeMost: true)
-            #expect(queue.isTaskBound == isTaskBound)
-            queue.giveBack(assignment.lane)
-            // Fewer have waited since then.
-            _ = queue.next(for: worker)
+            #expect(queue.isShared == isShared)
+            queue.isShared = true
             queue.note(tasksTakeMost: true)
-            #expect(!queue.isTaskBound)
+            #expect(queue.isShared, "another worker's note does not count as time in which nothing waited")
+            try await take(72)
+            queue.note(tasksTakeMost: true)
+            #expect(queue.isShared)
+            for _ in 1...2 {
+                try await take(71)
+                queue.note(tasksTakeMost: true)
+            }
+            #expect(!queue.isShared)
+            try await take(96)
+            queue.note(tasksTakeMost: false)
+            #expect(!queue.isShared)
         }
-        queue.isTaskBound = true
-        queue.note(tasksTakeMost: false)
-        #expect(!queue.isTaskBound)
     }
 
     @Test("lets a worker without a connection wait for one")

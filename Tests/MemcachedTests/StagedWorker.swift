@@ -109,7 +109,7 @@ extension CallQueue {
     convenience init(maximumBatch: Int) {
         self.init(maximumBatch: maximumBatch, lanes: [Lane(StagedConnection())])
         // So that it is given all that waits, not the half of it.
-        isTaskBound = true
+        isShared = true
     }
 
     /// The next work, whose connection the test does without.

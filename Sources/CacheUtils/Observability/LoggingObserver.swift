@@ -13,6 +13,7 @@ struct LoggingObserver: CacheObserver {
     }
 
     func record(_ event: CacheEvent) {
+        // All kinds that are logged have one, and a hit, which has none, is compared with none of them.
         if event.error != nil { log(event) }
         next.record(event)
     }

@@ -46,6 +46,8 @@ final class CallQueue: @unchecked Sendable {
     /// Where fewer gets wait, two workers would have small batches: the cached functions of 64 tasks made a fifth less of
     /// them than one did.
     private static let manyForTwo = 96
+    /// Two workers, each of which takes all that waits, leave fewer to wait than one that takes half of it.
+    private static let enoughForTwo = 72
 
     private let maximumBatch: Int
     private let inlet = CallInlet()
@@ -56,13 +58,14 @@ final class CallQueue: @unchecked Sendable {
     /// Whether the worker that looked last was left without work, since it is the reader's or no connection was left.
     /// Whoever reads or has a connection is going to look.
     private let isLeftToOthers = Atomic(false)
-    private let taskBound = Atomic(false)
+    private let shared = Atomic(false)
     private let monitor = Monitor()
     private var backlog = Backlog()
     private var spare: [Lane]
     private var readership = Readership()
-    /// The most gets that have waited since tasks were last noted to take most of the time, or not to.
-    private var mostWaiting = 0
+    /// The most gets that have waited at once since a worker noted its share of tasks, and between that and the note
+    /// before, which may have been another worker's.
+    private var mostWaiting = (now: 0, before: 0)
 
     init(maximumBatch: Int, lanes: [Lane]) {
         self.maximumBatch = maximumBatch
@@ -188,17 +191,17 @@ final class CallQueue: @unchecked Sendable {
     /// other go on; all, where another worker has the other half.
     private func takeGets(_ seeker: Seeker, atLeast fewest: Int) -> Assignment? {
         let waiting = backlog.getCount
-        mostWaiting = max(mostWaiting, waiting)
+        mostWaiting.now = max(mostWaiting.now, waiting)
         guard let lane = seeker.lane, waiting >= fewest,
             readership.allows(seeker.worker, toTake: waiting, areLookedFor: areLookedFor)
         else { return nil }
         let own = seeker.underWay + seeker.inHand
         let half = max(Readership.many, (waiting + own + 1) / 2)
-        let hasOtherHalf = own > 0 || !isTaskBound
+        let hasOtherHalf = own > 0 || !isShared
         let calls = backlog.takeGets(atMost: min(hasOtherHalf ? half : waiting, maximumBatch))
         // All may have been cancelled.
         guard !calls.isEmpty else { return nil }
-        readership.note(seeker.worker, keepsUp: seeker.lanesAsked + 1 < lanesForOne && !isTaskBound)
+        readership.note(seeker.worker, keepsUp: seeker.lanesAsked + 1 < lanesForOne && !isShared)
         return Assignment(work: .gets(calls), lane: lane, drain: backlog.drains)
     }
 
@@ -211,19 +214,21 @@ final class CallQueue: @unchecked Sendable {
 
     /// The most connections that one worker asks on: while the server answers on one, it is asked on the other. Where
     /// others are needed, each has its own.
-    private var lanesForOne: Int { isTaskBound ? 1 : 2 }
+    private var lanesForOne: Int { isShared ? 1 : 2 }
 
-    /// Whether tasks take most of the workers' time, and there are enough of them that two workers do more than one.
-    var isTaskBound: Bool {
-        get { taskBound.load(ordering: .relaxed) }
-        set { taskBound.store(newValue, ordering: .relaxed) }
+    /// Whether workers share the gets, each on one connection, instead of leaving them to the reader: since tasks take most
+    /// of the workers' time, and there are enough gets that two workers do more than one.
+    var isShared: Bool {
+        get { shared.load(ordering: .relaxed) }
+        set { shared.store(newValue, ordering: .relaxed) }
     }
 
     /// Notes whether tasks have taken most of a worker's time of late.
     func note(tasksTakeMost: Bool) {
         monitor.locked {
-            isTaskBound = tasksTakeMost && mostWaiting >= Self.manyForTwo
-            mostWaiting = 0
+            let most = max(mostWaiting.now, mostWaiting.before)
+            isShared = tasksTakeMost && most >= (isShared ? Self.enoughForTwo : Self.manyForTwo)
+            mostWaiting = (0, mostWaiting.now)
         }
     }
 

@@ -1,4 +1,4 @@
-/// How much of a worker's processor time its tasks take: what would be gained if another worker shared them.
+/// Whether tasks take most of a worker's processor time: what another worker that shared them could take over.
 struct TaskShare {
     /// In nanoseconds.
     private static let window: UInt64 = 1_000_000
@@ -7,10 +7,12 @@ struct TaskShare {
 
     private var windowBegan: UInt64?
     private var inTasks: UInt64 = 0
+    private var isLarge = false
 
     /// Notes that the worker went on with tasks.
     ///
-    /// - Returns: at the end of a window, whether tasks took most of the time; `nil` before, and in between.
+    /// - Returns: at the end of a window, whether tasks take most of the time: as before, where it is about a half; `nil`
+    ///   within a window.
     mutating func note(_ effort: AnsweredCalls.Effort) -> Bool? {
         guard let began = windowBegan else {
             windowBegan = effort.ended
@@ -22,6 +24,7 @@ struct TaskShare {
         let share = Double(inTasks) / Double(time)
         windowBegan = effort.ended
         inTasks = 0
-        return share >= Self.largeFrom ? true : share <= Self.smallUpTo ? false : nil
+        isLarge = share >= (isLarge ? Self.smallUpTo : Self.largeFrom)
+        return isLarge
     }
 }

@@ -156,7 +156,7 @@ final class Worker: @unchecked Sendable {
             return true
         }
         answered = calls
-        willLook = !queue.isTaskBound
+        willLook = !queue.isShared
         if willLook { queue.willLook() }
         let turn = turns.add(1, ordering: .sequentiallyConsistent).newValue
         watchdog.wake()

@@ -11,15 +11,15 @@ final class FlightTable: Sendable {
         var ended: [LoadToken] = []
         var nextEnded = 0
 
-        mutating func end(_ token: LoadToken) {
-            guard flying.removeValue(forKey: token) != nil else { return }
+        mutating func remember(_ token: LoadToken) {
             if ended.count < FlightTable.rememberedEnds { ended.append(token) } else { ended[nextEnded] = token }
             nextEnded = (nextEnded + 1) % FlightTable.rememberedEnds
         }
     }
 
-    /// Enough that a call finds the load that ended between its read and its look into this table.
-    private static let rememberedEnds = 64
+    /// As many as calls go on with together. A call that finds no more of the load that ended after its read pauses, as if
+    /// the load were another process's.
+    static let rememberedEnds = 256
 
     private let state = Mutex(State())
 
@@ -43,10 +43,19 @@ final class FlightTable: Sendable {
         }
     }
 
-    /// The flight is over.
+    /// Nobody is to find the flight any more.
     func leave(_ flight: any AnyFlight) {
         started(flight)
-        state.withLock { $0.end(flight.acquisition.token) }
+        _ = state.withLock { $0.flying.removeValue(forKey: flight.acquisition.token) }
+    }
+
+    /// The flight is over, and what it leaves stands in the store.
+    func end(_ flight: any AnyFlight) {
+        started(flight)
+        state.withLock { state in
+            state.flying[flight.acquisition.token] = nil
+            state.remember(flight.acquisition.token)
+        }
     }
 
     /// The flight of the load that a token names, if this process runs it.

@@ -25,7 +25,7 @@ struct ReadMachine {
         /// Read again at once.
         case readAgain
         /// Someone else holds the lease, under the stamps that were read. Share the load if it is one of this process;
-        /// else pause, then read again.
+        /// else pause, then read again: once without a pause if it was one and has just ended.
         case wait(LoadToken, pause: Duration)
         /// The longest wait is over: load, and do not store.
         case loadWithoutLease

@@ -14,9 +14,9 @@ struct TaskShareTests {
         }
     }
 
-    @Test("is large from a half on, small below two fifths, and left as it was in between")
+    @Test("is large from 56 % on, small below a half, and left as it was in between")
     func share() {
-        #expect(verdicts([0, 450, 500, 900, 450, 400]) == [false, false, true, true, true, true])
-        #expect(verdicts([500, 399, 450, 499]) == [true, false, false, false])
+        #expect(verdicts([0, 559, 560, 900, 530, 500]) == [false, false, true, true, true, true])
+        #expect(verdicts([560, 499, 530, 559]) == [true, false, false, false])
     }
 }

@@ -132,7 +132,7 @@ package final class MemcachedProcess: @unchecked Sendable {
     }
 
     private static func unusedPort() throws -> UInt16 {
-        let descriptor = try bound(to: 0)
+        let descriptor = try boundSocket()
         defer { close(descriptor) }
         return try port(of: descriptor)
     }
@@ -149,20 +149,21 @@ package final class MemcachedProcess: @unchecked Sendable {
 
     /// A socket that listens on a loopback port that the system chooses, so that nobody can take the port before.
     package static func listener() throws -> (descriptor: Int32, port: UInt16) {
-        let descriptor = try bound(to: 0)
+        let descriptor = try boundSocket()
         guard listen(descriptor, 16) == 0 else { throw StartFailure(description: "cannot listen") }
         return (descriptor, try port(of: descriptor))
     }
 
-    private static func bound(to port: UInt16) throws -> Int32 {
+    /// A socket that is bound to a loopback port that the system chooses.
+    private static func boundSocket() throws -> Int32 {
         let descriptor = socket(AF_INET, streamType, 0)
-        var address = loopback(port: port)
+        var address = loopback(port: 0)
         let code = withUnsafeBytes(of: &address) { bytes -> Int32 in
             bytes.baseAddress.map {
                 bind(descriptor, $0.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
             } ?? -1
         }
-        guard code == 0 else { throw StartFailure(description: "cannot bind to port \(port)") }
+        guard code == 0 else { throw StartFailure(description: "cannot bind to a loopback port") }
         return descriptor
     }
 

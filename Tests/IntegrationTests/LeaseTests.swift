@@ -73,11 +73,13 @@ struct LeaseTests {
                 bench.clock.advance(by: .seconds(1))
                 return loads.value == 2
             }
-            for task in others { #expect(try await task.value == 2) }
-            #expect(try await value.peek() == 2)
+            // Who has waited for as long as a lease and comes late for the new one loads for himself.
+            for task in others { #expect(try await task.value > 1) }
+            let filled = try #require(try await value.peek())
+            #expect(filled > 1)
             never.open()
             #expect(try await stuck.value == 1)
-            #expect(try await value.peek() == 2)
+            #expect(try await value.peek() == filled)
         }
     }
 

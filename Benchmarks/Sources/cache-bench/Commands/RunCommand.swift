@@ -13,10 +13,10 @@ struct RunCommand: AsyncParsableCommand {
     var socket: String
 
     @Option(help: "Seconds for each run of each scenario.")
-    var seconds = 2.0
+    var seconds = 0.5
 
     @Option(help: "How often each scenario runs, in turn with the others.")
-    var rounds = 7
+    var rounds = 24
 
     @Option(help: "Connections of the store, and threads of the multi-gets.")
     var connections = 2

@@ -36,16 +36,16 @@ struct LeaseTests {
         try await kind.withStore { store async throws in
             let bench = Bench(store)
             let never = Gate()
-            let dead = bench.otherProcess().cached("value", ttl: .seconds(60), leaseFor: .seconds(10)) {
+            let dead = bench.otherProcess().cached("value", ttl: .seconds(3_600), leaseFor: .seconds(600)) {
                 try await never.pass()
                 return 0
             }
             let corpse = Task { try await dead() }
             try await never.arrival()
-            let value = bench.cache.cached("value", ttl: .seconds(60), leaseFor: .seconds(10)) { 1 }
+            let value = bench.cache.cached("value", ttl: .seconds(3_600), leaseFor: .seconds(600)) { 1 }
             let heir = Task { try await value() }
             try await eventually { bench.clock.pausing == 1 }
-            bench.clock.advance(by: .seconds(9))
+            bench.clock.advance(by: .seconds(599))
             try await eventually { bench.clock.pausing == 1 }
             #expect(bench.statistics.snapshot.loads == 0)
             bench.clock.advance(by: .seconds(1))
@@ -63,14 +63,14 @@ struct LeaseTests {
         try await kind.withStore { store async throws in
             let bench = Bench(store)
             let (never, loads) = (Gate(), Counter())
-            let value = bench.cache.cached("value", ttl: .seconds(60), leaseFor: .seconds(10)) {
+            let value = bench.cache.cached("value", ttl: .seconds(3_600), leaseFor: .seconds(600)) {
                 try await loads.next(firstWaitsAt: never)
             }
             let stuck = Task { try await value() }
             try await never.arrival()
             let others = (0..<20).map { _ in Task { try await value() } }
             try await eventually {
-                bench.clock.advance(by: .seconds(1))
+                bench.clock.advance(by: .seconds(60))
                 return loads.value == 2
             }
             // Who has waited for as long as a lease and comes late for the new one loads for himself.
@@ -90,8 +90,8 @@ struct LeaseTests {
         try await kind.withStore { store async throws in
             let bench = Bench(store)
             let never = Gate()
-            let value = bench.cache.cached("value", ttl: .seconds(60), leaseFor: .seconds(10)) { 1 }
-            let stuck = bench.otherProcess().cached("value", ttl: .seconds(60), leaseFor: .seconds(15)) {
+            let value = bench.cache.cached("value", ttl: .seconds(3_600), leaseFor: .seconds(600)) { 1 }
+            let stuck = bench.otherProcess().cached("value", ttl: .seconds(3_600), leaseFor: .seconds(900)) {
                 try await never.pass()
                 return 0
             }
@@ -99,7 +99,7 @@ struct LeaseTests {
             try await never.arrival()
             let waiting = Task { try await value() }
             try await eventually { bench.clock.pausing == 1 }
-            bench.clock.advance(by: .seconds(10))
+            bench.clock.advance(by: .seconds(600))
             #expect(try await waiting.value == 1)
             #expect(try await value.peek() == nil)
             never.open()

@@ -9,7 +9,7 @@ import Testing
 struct MemcachedTrapTests {
     private let key = StoreKey(trusted: Array("key".utf8))
     private let configuration = MemcachedStore.Configuration(
-        connectionsPerServer: 1, operationTimeout: .seconds(10), connectTimeout: .seconds(10))
+        connectionsPerServer: 1, operationTimeout: .seconds(60), connectTimeout: .seconds(60))
 
     private func withFake(
         _ answer: @escaping @Sendable (Int, String) -> FakeMemcached.Answer,

@@ -48,4 +48,4 @@ func withMemcached(
 }
 
 /// Patient with a machine that runs many tests at once.
-let testConfiguration = MemcachedStore.Configuration(operationTimeout: .seconds(10), connectTimeout: .seconds(10))
+let testConfiguration = MemcachedStore.Configuration(operationTimeout: .seconds(60), connectTimeout: .seconds(60))

@@ -129,6 +129,10 @@ public final class MemcachedStore: CacheStore {
     /// How many calls wait for a connection to be free.
     package var waiting: Int { pools.reduce(0) { $0 + $1.queue.waiting } }
 
+    private func call(_ request: Call.Request, on server: Int) -> Call {
+        Call(request, in: .passUnretained(pools[server].queue))
+    }
+
     // MARK: Reading
 
     // Inlined into its witness of the protocol: a frame less. So is `get(_:with:)`.
@@ -136,7 +140,7 @@ public final class MemcachedStore: CacheStore {
     /// Reads one item.
     @inline(__always)
     public func get(_ key: StoreKey) async throws -> StoreItem? {
-        let answer = try await Call(.get(key), in: pools[ring.server(for: key)].queue).wait()
+        let answer = try await call(.get(key), on: ring.server(for: key)).wait()
         guard case .item(let item) = answer else { preconditionFailure("another answer than to a get") }
         return item
     }
@@ -165,7 +169,7 @@ public final class MemcachedStore: CacheStore {
     private func get(
         _ key: StoreKey, with others: [StoreKey], from server: Int
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        let answer = try await Call(.getAll(key, others), in: pools[server].queue).wait()
+        let answer = try await call(.getAll(key, others), on: server).wait()
         guard case .items(let item, let items) = answer else {
             preconditionFailure("another answer than to a get of several keys")
         }
@@ -219,11 +223,11 @@ public final class MemcachedStore: CacheStore {
 
     /// Removes everything from every server: for tests.
     public func flush() async throws {
-        for pool in pools { _ = try await Call(.write(.flush), in: pool.queue).wait() }
+        for server in pools.indices { _ = try await call(.write(.flush), on: server).wait() }
     }
 
     private func write(_ operation: WriteOperation, _ key: StoreKey) async throws -> Bool {
-        let answer = try await Call(.write(operation), in: pools[ring.server(for: key)].queue).wait()
+        let answer = try await call(.write(operation), on: ring.server(for: key)).wait()
         guard case .written(let tookPlace) = answer else { preconditionFailure("another answer than to a write") }
         return tookPlace
     }

@@ -104,6 +104,10 @@ struct StagedWorker {
     }
 }
 
+extension Call {
+    init(_ request: Request, in queue: CallQueue) { self.init(request, in: .passUnretained(queue)) }
+}
+
 extension CallQueue {
     /// A queue of one connection for a test that takes the place of a worker.
     convenience init(maximumBatch: Int) {

@@ -46,13 +46,13 @@ final actor Call: SerialExecutor {
     private(set) nonisolated(unsafe) var priority = JobPriority(rawValue: 0)
     /// Not counted, or all threads would count at one place. It is used until ``enqueue(_:)`` has queued the call; until
     /// then the task cannot go on, and so the store that it called and the queue are there.
-    private nonisolated unowned(unsafe) let queue: CallQueue
+    private nonisolated let queue: Unmanaged<CallQueue>
     private nonisolated let phase = Atomic(Phase.made)
     /// The rest of the task.
     private nonisolated(unsafe) var job: UnownedJob?
     private nonisolated(unsafe) var answer: Answer?
 
-    init(_ request: Request, in queue: CallQueue) {
+    init(_ request: Request, in queue: Unmanaged<CallQueue>) {
         self.request = request
         self.queue = queue
     }
@@ -113,7 +113,7 @@ final actor Call: SerialExecutor {
         guard self.job == nil else { return }
         priority = job.priority
         self.job = UnownedJob(job)
-        if !isOver { queue.push(self) }
+        if !isOver { queue._withUnsafeGuaranteedRef { $0.push(self) } }
         // From here on the task may be resumed, and the call and its queue may be gone.
         if !advance(from: .made, to: .waiting) { resume() }
     }

@@ -30,7 +30,7 @@ bench: setup ## measure beside the C library (15 minutes); QUICK=1 for two minut
 	swift build --package-path Benchmarks --configuration release
 	@$(BENCH)
 
-bench-peers: BENCH_OPTIONS += --peers .build/bench/python/bin/python
+bench-peers: override BENCH_OPTIONS += --peers .build/bench/python/bin/python
 bench-peers: setup ## the same, with clients from the world of Python beside it
 	@Benchmarks/peers/setup .build/bench/python
 	swift build --package-path Benchmarks --configuration release

@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 
-KEYS = [f"bench:value:{1_000_000 + number}" for number in range(10_000)]
+COUNT = 10_000
+# In the order in which all clients read them, which is not the one that they were stored in.
+KEYS = [f"bench:value:{1_000_000 + place * 7919 % COUNT}" for place in range(COUNT)]
 VALUE = "x" * 100
 
 
@@ -31,12 +33,13 @@ def blocking_get(client, server):
         "dogpile.cache.pylibmc", expiration_time=3600, arguments={"url": [server], "behaviors": {"tcp_nodelay": True}}
     )
     # Its values have a format of their own, and so keys of their own.
-    for key in KEYS[:1000]:
-        region.set("dogpile:" + key, VALUE)
+    if not region.get("dogpile:" + KEYS[-1]):
+        for key in KEYS:
+            region.set("dogpile:" + key, VALUE)
     return lambda key: region.get_or_create("dogpile:" + key, lambda: VALUE)
 
 
-def loop(get, caller, count, end, results):
+def loop(get, caller, end, results):
     operations, latencies, number = 0, [], caller * 997
     while True:
         sampled = operations & 15 == 0
@@ -44,7 +47,7 @@ def loop(get, caller, count, end, results):
             began = time.monotonic_ns()
             if began >= end:
                 break
-        if get(KEYS[number % count]) is None:
+        if get(KEYS[number % COUNT]) is None:
             raise SystemExit("a value was gone")
         if sampled:
             latencies.append(time.monotonic_ns() - began)
@@ -55,12 +58,11 @@ def loop(get, caller, count, end, results):
 
 def run_threads(client, server, callers, seconds):
     gets = [blocking_get(client, server) for _ in range(callers)]
-    count = 1000 if client == "dogpile" else len(KEYS)
     results = []
     began = time.monotonic_ns()
     end = began + int(seconds * 1e9)
     threads = [
-        threading.Thread(target=loop, args=(get, caller, count, end, results)) for caller, get in enumerate(gets)
+        threading.Thread(target=loop, args=(get, caller, end, results)) for caller, get in enumerate(gets)
     ]
     for thread in threads:
         thread.start()
@@ -73,7 +75,7 @@ async def run_tasks(server, callers, seconds):
     import aiomcache
 
     host, port = server.split(":")
-    client = aiomcache.Client(host, int(port), pool_size=min(callers, 16))
+    client = aiomcache.Client(host, int(port), pool_size=callers)
     keys = [key.encode() for key in KEYS]
     results = []
     began = time.monotonic_ns()

@@ -76,9 +76,30 @@ struct DecodedValuesTests {
     @Test("are bounded in number, and the oldest of a set makes room")
     func bounded() {
         let values = DecodedValues<UInt64>()
-        for identity in UInt64(0)..<100_000 { values.keep(identity, of: identity) }
-        let kept = (UInt64(0)..<100_000).filter { values.value(of: $0) == $0 }
-        #expect(kept == Array(100_000 - 4096..<100_000))
-        #expect(values.value(of: 100_000) == nil)
+        for identity in UInt64(0)..<200_000 { values.keep(identity, of: identity, size: 1) }
+        let kept = (UInt64(0)..<200_000).filter { values.value(of: $0) == $0 }
+        #expect(kept == Array(200_000 - UInt64(DecodedValuesLimits.count)..<200_000))
+        #expect(values.value(of: 200_000) == nil)
+    }
+
+    @Test("are bounded in the size of their payloads")
+    func boundedSize() {
+        let values = DecodedValues<UInt64>()
+        for identity in UInt64(0)..<20_000 {
+            // Twice, as by two callers that have decoded it at once.
+            for _ in 1...2 { values.keep(identity, of: identity, size: 4096) }
+            #expect(values.value(of: identity) == identity)
+        }
+        let kept = (UInt64(0)..<20_000).count { values.value(of: $0) != nil }
+        #expect(kept == DecodedValuesLimits.size / 4096)
+    }
+
+    @Test("are nearly all kept while the table grows, since few sets have too many")
+    func growth() {
+        let values = DecodedValues<UInt64>()
+        var random = SystemRandomNumberGenerator()
+        let identities = (0..<10_000).map { _ in random.next() }
+        for identity in identities { values.keep(identity, of: identity, size: 100) }
+        #expect(identities.count { values.value(of: $0) == $0 } > 9_000)
     }
 }

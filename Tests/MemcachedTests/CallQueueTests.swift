@@ -136,33 +136,49 @@ struct CallQueueTests {
         #expect(gets(queue.next(for: Worker.ID(other))) == 100)
     }
 
-    @Test("is shared where tasks take most of the time and many gets waited of late, and until few have for two notes")
-    func sharing() async throws {
-        for (count, isShared) in [(95, false), (96, true)] {
+    /// Lets so many gets wait at once, and takes them.
+    private func take(_ count: Int, from queue: CallQueue) async throws {
+        for _ in 0..<count { Task { try await Call(.get(StoreKey("k")), in: queue).wait() } }
+        try await eventually { queue.waiting == count }
+        while queue.waiting > 0 { queue.giveBack(try #require(queue.next(for: worker)).lane) }
+    }
+
+    @Test("is worth sharing where tasks take most of the time and many gets waited, until few have for two notes")
+    func worthSharing() async throws {
+        for (count, isWorthSharing) in [(95, false), (96, true)] {
             let queue = CallQueue(maximumBatch: 1000, lanes: [Lane(StagedConnection())])
-            func take(_ count: Int) async throws {
-                for _ in 0..<count { Task { try await Call(.get(StoreKey("k")), in: queue).wait() } }
-                try await eventually { queue.waiting == count }
-                while queue.waiting > 0 { queue.giveBack(try #require(queue.next(for: worker)).lane) }
-            }
-            try await take(count)
-            queue.note(tasksTakeMost: true)
-            #expect(queue.isShared == isShared)
-            queue.isShared = true
-            queue.note(tasksTakeMost: true)
-            #expect(queue.isShared, "another worker's note does not count as time in which nothing waited")
-            try await take(72)
-            queue.note(tasksTakeMost: true)
-            #expect(queue.isShared)
+            try await take(count, from: queue)
+            queue.note(tasksTakeMost: true, at: 0)
+            #expect(queue.isWorthSharing == isWorthSharing)
+            try await take(96, from: queue)
+            queue.note(tasksTakeMost: true, at: 0)
+            queue.note(tasksTakeMost: true, at: 0)
+            #expect(queue.isWorthSharing, "another worker's note does not count as time in which nothing waited")
+            try await take(72, from: queue)
+            queue.note(tasksTakeMost: true, at: 0)
+            #expect(queue.isWorthSharing)
             for _ in 1...2 {
-                try await take(71)
-                queue.note(tasksTakeMost: true)
+                try await take(71, from: queue)
+                queue.note(tasksTakeMost: true, at: 0)
             }
-            #expect(!queue.isShared)
-            try await take(96)
-            queue.note(tasksTakeMost: false)
-            #expect(!queue.isShared)
+            #expect(!queue.isWorthSharing)
+            try await take(96, from: queue)
+            queue.note(tasksTakeMost: false, at: 0)
+            #expect(!queue.isWorthSharing)
         }
+    }
+
+    @Test("is shared on trial where that is worth it, and no longer")
+    func sharedOnTrial() async throws {
+        let queue = CallQueue(maximumBatch: 1000, lanes: [Lane(StagedConnection())])
+        for epoch in 0...UInt64(SharingTrial.patience.lowerBound) {
+            #expect(!queue.isShared)
+            try await take(100, from: queue)
+            queue.note(tasksTakeMost: true, at: 1 + epoch * SharingTrial.epoch)
+        }
+        #expect(queue.isShared)
+        queue.note(tasksTakeMost: false, at: 1_000_000_000)
+        #expect(!queue.isShared)
     }
 
     @Test("lets a worker without a connection wait for one")

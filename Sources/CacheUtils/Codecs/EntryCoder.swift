@@ -47,7 +47,7 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
     ) throws -> Value {
         if let value = decoded.value(of: identity) { return value }
         let value = try codec.decode(bytes)
-        decoded.keep(value, of: identity)
+        decoded.keep(value, of: identity, size: bytes.count)
         return value
     }
 }

@@ -66,6 +66,9 @@ final class CallQueue: @unchecked Sendable {
     /// The most gets that have waited at once since a worker noted its share of tasks, and between that and the note
     /// before, which may have been another worker's.
     private var mostWaiting = (now: 0, before: 0)
+    private(set) var isWorthSharing = false
+    private var sharing = SharingTrial()
+    private var getsTaken = 0
 
     init(maximumBatch: Int, lanes: [Lane]) {
         self.maximumBatch = maximumBatch
@@ -201,6 +204,7 @@ final class CallQueue: @unchecked Sendable {
         let calls = backlog.takeGets(atMost: min(hasOtherHalf ? half : waiting, maximumBatch))
         // All may have been cancelled.
         guard !calls.isEmpty else { return nil }
+        getsTaken += calls.count
         readership.note(seeker.worker, keepsUp: seeker.lanesAsked + 1 < lanesForOne && !isShared)
         return Assignment(work: .gets(calls), lane: lane, drain: backlog.drains)
     }
@@ -216,19 +220,21 @@ final class CallQueue: @unchecked Sendable {
     /// others are needed, each has its own.
     private var lanesForOne: Int { isShared ? 1 : 2 }
 
-    /// Whether workers share the gets, each on one connection, instead of leaving them to the reader: since tasks take most
-    /// of the workers' time, and there are enough gets that two workers do more than one.
+    /// Whether workers share the gets, each on one connection, instead of leaving them to the reader.
     var isShared: Bool {
         get { shared.load(ordering: .relaxed) }
         set { shared.store(newValue, ordering: .relaxed) }
     }
 
-    /// Notes whether tasks have taken most of a worker's time of late.
-    func note(tasksTakeMost: Bool) {
+    /// Notes whether tasks have taken most of a worker's time of late: then two workers may do more than one, if there are
+    /// enough gets for both.
+    func note(tasksTakeMost: Bool, at time: UInt64) {
         monitor.locked {
             let most = max(mostWaiting.now, mostWaiting.before)
-            isShared = tasksTakeMost && most >= (isShared ? Self.enoughForTwo : Self.manyForTwo)
             mostWaiting = (0, mostWaiting.now)
+            isWorthSharing = tasksTakeMost && most >= (isWorthSharing ? Self.enoughForTwo : Self.manyForTwo)
+            if isWorthSharing { sharing.note(gets: getsTaken, at: time) } else { sharing.stop() }
+            isShared = sharing.isShared
         }
     }
 

@@ -167,7 +167,7 @@ final class Worker: @unchecked Sendable {
         }
         answered = nil
         if willLook { queue.looks() }
-        if let isLarge = share.note(effort) { queue.note(tasksTakeMost: isLarge) }
+        if let isLarge = share.note(effort) { queue.note(tasksTakeMost: isLarge, at: clock.time()) }
         if effort.isSlow { pace.note(slow: effort.time, at: clock.time()) }
         return true
     }

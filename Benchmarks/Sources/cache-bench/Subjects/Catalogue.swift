@@ -44,12 +44,14 @@ struct Catalogue: Sendable {
         for store in [store, socketStore] {
             try await fill(store, inOrder.map { try StoreKey($0) }, size: Self.valueSizes[0])
         }
-        // Read in another order than they were stored in, or a multi-get of neighbours would run through the server's
-        // memory from one end to the other, which no application does.
-        let names = inOrder.indices.map { inOrder[$0 * 7919 % inOrder.count] }
+        let names = inOrder.indices.map { inOrder[Self.scattered($0)] }
         let keys = try names.map { try StoreKey($0) }
         return clients(names) + gets(keys) + (try await sizes()) + (try await cachedFunctions())
     }
+
+    /// What is read after another, by every client. It was not stored side by side, or a multi-get would run through the
+    /// server's memory from one end to the other, which no application does.
+    private static func scattered(_ place: Int) -> Int { place * 7919 % keyCount }
 
     private func fill(_ store: MemcachedStore, _ keys: [StoreKey], size: Int) async throws {
         let value = [UInt8](repeating: 0x78, count: size)
@@ -107,11 +109,10 @@ struct Catalogue: Sendable {
     private func hits<Value>(_ name: String, _ function: CachedFunction<Int, Value>, tasks: Int) async throws
         -> Scenario
     {
-        let count = 1000
-        for number in 0..<count { _ = try await function(number) }
+        for number in 0..<Self.keyCount { _ = try await function(number) }
         return scenario(
             TaskSubject(name: name, callers: tasks) { caller, number in
-                _ = try await function((caller &* 97 &+ number) % count)
+                _ = try await function(Self.scattered((caller &* 997 &+ number) % Self.keyCount))
             })
     }
 

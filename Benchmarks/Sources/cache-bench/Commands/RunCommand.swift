@@ -53,7 +53,8 @@ struct RunCommand: AsyncParsableCommand {
         let isWhole = only == nil
         let stampede = Stampede(server: server, expiries: expiries, peers: peers)
         let progress = Progress(
-            total: seconds * Double(rounds * scenarios.count) + (isWhole ? stampede.estimatedSeconds : 0))
+            total: Double(rounds) * (seconds * Double(scenarios.count) + (peers?.startingSeconds ?? 0))
+                + (isWhole ? Costs.estimatedSeconds(group: group) + stampede.estimatedSeconds : 0))
         var measurements = Measurements()
         try await measurements.measure(scenarios, rounds: rounds, seconds: seconds, progress: progress)
         let costs = isWhole ? try await Costs.measure(server: server, group: group, progress: progress) : nil
@@ -62,10 +63,14 @@ struct RunCommand: AsyncParsableCommand {
         await catalogue.close()
 
         let report = Report(
-            measurements, Ratios.all(of: measurements, connections: connections, costs, stampedes), costs, stampedes)
+            measurements, Ratios.all(of: measurements, connections: connections, costs, stampedes), costs, stampedes,
+            Machine(rounds: rounds, seconds: seconds))
         try report.write(to: URL(fileURLWithPath: output))
         print(report.markdown)
         print("\n\(rounds) rounds of \(seconds) s for each scenario; see \(output)/report.html and latest.json")
+        if Double(rounds) * seconds < 5 {
+            print("That is too short to judge anything by: it only shows that all works.")
+        }
         if checkCosts { try costs?.check() }
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 
 extension Report {
-    /// Throughput against concurrency, for everything that was measured at more than one concurrency.
+    /// Throughput against concurrency, for everything that was measured at more than one concurrency, and the ceiling.
     var throughputPlot: Plot {
         Plot(
             title: "Gets per second against concurrency", xLabel: "tasks, or threads of blocking clients",
@@ -18,13 +18,15 @@ extension Report {
     }
 
     private func lines(_ value: (Entry) -> Double) -> [Plot.Line] {
-        let shown = ["cached", "store", "libmemcached-sync", "libmemcached-mget", "async-floor"]
-        let peers = scenarios.map(\.subject).filter { $0.hasPrefix("peer-") }
+        let ceiling = "libmemcached-mget"
+        let most = scenarios.map(\.tasks).max() ?? 1
         var names: [String] = []
-        for name in shown + peers where !names.contains(name) { names.append(name) }
+        for name in ["cached", "store"] + scenarios.map(\.subject) where !names.contains(name) { names.append(name) }
         return names.compactMap { name in
-            let points = scenarios.filter { $0.subject == name }.map { (x: Double($0.tasks), y: value($0)) }
-            return points.isEmpty ? nil : Plot.Line(name: name, points: points)
+            var points = scenarios.filter { $0.subject == name }.map { (x: Double($0.tasks), y: value($0)) }
+            // As many as it has threads, but there is no more to be had with any number of tasks.
+            if name == ceiling, let y = points.first?.y { points = [(1, y), (Double(most), y)] }
+            return points.count > 1 ? Plot.Line(name: name, points: points) : nil
         }
     }
 

@@ -24,7 +24,7 @@ struct Report: Encodable {
         var met: Bool
     }
 
-    var machine = Machine()
+    var machine: Machine
     var scenarios: [Entry]
     var ratios: [String: RatioEntry]
     var costs: Costs?
@@ -36,7 +36,11 @@ struct Report: Encodable {
         case machine, scenarios, ratios, costs, stampedes
     }
 
-    init(_ measurements: Measurements, _ ratios: [Ratio], _ costs: Costs?, _ stampedes: [StampedeResult]) {
+    init(
+        _ measurements: Measurements, _ ratios: [Ratio], _ costs: Costs?, _ stampedes: [StampedeResult],
+        _ machine: Machine
+    ) {
+        self.machine = machine
         scenarios = measurements.scenarios.map { scenario in
             let name = scenario.name
             let cpu = measurements.median(of: name, \.processorMicroseconds)
@@ -124,8 +128,8 @@ struct Report: Encodable {
         }
         for stampede in stampedes {
             facts.append(
-                "Stampede, \(stampede.name): \(stampede.loads) loads for \(stampede.expiries) expiries, "
-                    + "\(stampede.calls) calls, \(stampede.staleAnswers) of them answered stale; p50 "
+                "Stampede, \(stampede.name): loads \(stampede.coldStartLoads) at the cold start, then \(stampede.loads) for "
+                    + "\(stampede.expiries) expiries; \(stampede.calls) calls, \(stampede.staleAnswers) of them answered stale; p50 "
                     + "\(number(stampede.p50 / 1000)) ms, p99 \(number(stampede.p99 / 1000)) ms, "
                     + "longest \(number(stampede.max / 1000)) ms.")
         }
@@ -138,16 +142,20 @@ struct Report: Encodable {
     }
 }
 
-/// What was measured on.
+/// What was measured on, and how long.
 struct Machine: Encodable {
+    var rounds: Int
+    var seconds: Double
     var processor = Machine.readProcessor()
     var cores = ProcessInfo.processInfo.activeProcessorCount
     var memory_bytes = ProcessInfo.processInfo.physicalMemory
     var system = ProcessInfo.processInfo.operatingSystemVersionString
     var date = Date.now.formatted(.iso8601.year().month().day())
-    var command = CommandLine.arguments.dropFirst().filter { !$0.hasPrefix("/tmp") }.joined(separator: " ")
+    var command = CommandLine.arguments.dropFirst().joined(separator: " ")
 
-    var text: String { "\(processor), \(cores) cores, \(system), \(date), cache-bench \(command)" }
+    var text: String {
+        "\(processor), \(cores) cores, \(system), \(date); \(rounds) rounds of \(seconds) s; cache-bench \(command)"
+    }
 
     private static func readProcessor() -> String {
         let lines = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8))?.split(separator: "\n") ?? []

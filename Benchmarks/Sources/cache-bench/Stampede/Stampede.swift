@@ -51,6 +51,9 @@ struct Stampede {
 struct StampedeResult: Encodable, Sendable {
     var name: String
     var calls: Int
+    /// Of whoever finds nothing at all, and has to wait for the first value.
+    var coldStartLoads: Int
+    /// Those after the cold start.
     var loads: Int
     var expiries: Int
     var staleAnswers: Int
@@ -92,9 +95,8 @@ struct StampedeResult: Encodable, Sendable {
             let running = allLoads.count { $0[0] / bucketSize <= bucket && bucket <= $0[1] / bucketSize }
             return Moment(at: (bucket - first) * bucketSize / 1000, loads: running, worst: Double(worst))
         }
-        // Whoever finds nothing at all has to wait for the first value: that is no expiry, but the cold start.
-        let refreshes = Self.expiries(allLoads, surelyFresh: surelyFresh).dropFirst()
-            .map { $0.lowerBound / bucketSize...$0.upperBound / bucketSize }
+        let spans = Self.spans(allLoads, surelyFresh: surelyFresh)
+        let refreshes = spans.dropFirst().map { $0.lowerBound / bucketSize...$0.upperBound / bucketSize }
         let ends = refreshes.dropFirst().map(\.lowerBound) + [(buckets.keys.max() ?? 0) + 1]
         p99Ratios = zip(refreshes, ends).compactMap { refresh, end in
             guard refresh.upperBound + 1 < end else { return nil }
@@ -111,8 +113,9 @@ struct StampedeResult: Encodable, Sendable {
             return refreshing / steady
         }
         calls = Int(all.totalCount)
-        loads = allLoads.count
-        expiries = Self.expiries(allLoads, surelyFresh: surelyFresh).count
+        coldStartLoads = spans.first.map { coldStart in allLoads.count { $0[0] <= coldStart.upperBound } } ?? 0
+        loads = allLoads.count - coldStartLoads
+        expiries = refreshes.count
         staleAnswers = records.reduce(0) { $0 + $1.staleAnswers }
         p50 = Double(all.valueAtPercentile(50))
         p99 = Double(all.valueAtPercentile(99))
@@ -123,19 +126,19 @@ struct StampedeResult: Encodable, Sendable {
         Histogram<UInt32>(highestTrackableValue: 60_000_000, numberOfSignificantValueDigits: .two)
     }
 
-    /// From when to when the value of each expiry was loaded. Loads that begin before the value of the first one of them
-    /// has expired are of one expiry.
-    private static func expiries(_ loads: [[Int]], surelyFresh: Int) -> [ClosedRange<Int>] {
-        var expiries: [ClosedRange<Int>] = []
+    /// From when to when each value was loaded. Loads that begin before the value of the first one of them has expired
+    /// are of one expiry, or of the cold start.
+    private static func spans(_ loads: [[Int]], surelyFresh: Int) -> [ClosedRange<Int>] {
+        var spans: [ClosedRange<Int>] = []
         var end = Int.min
         for load in loads {
             if load[0] > end {
-                expiries.append(load[0]...load[1])
+                spans.append(load[0]...load[1])
                 end = load[1] + surelyFresh
-            } else if let last = expiries.popLast() {
-                expiries.append(last.lowerBound...Swift.max(last.upperBound, load[1]))
+            } else if let last = spans.popLast() {
+                spans.append(last.lowerBound...Swift.max(last.upperBound, load[1]))
             }
         }
-        return expiries
+        return spans
     }
 }

@@ -18,7 +18,8 @@ struct StampedePlan: Sendable {
     var loadMilliseconds = 50
     var expiries: Int
 
-    var seconds: Double { Double(expiries * (freshMilliseconds + loadMilliseconds)) / 1000 }
+    /// The cold start and the expiries after it.
+    var seconds: Double { Double((expiries + 1) * (freshMilliseconds + loadMilliseconds)) / 1000 }
 }
 
 /// What one client, a process of its own, did.

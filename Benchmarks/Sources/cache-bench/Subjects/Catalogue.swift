@@ -109,7 +109,7 @@ struct Catalogue: Sendable {
     private func hits<Value>(_ name: String, _ function: CachedFunction<Int, Value>, tasks: Int) async throws
         -> Scenario
     {
-        for number in 0..<Self.keyCount { _ = try await function(number) }
+        try await warmUp(function, Self.keyCount)
         return scenario(
             TaskSubject(name: name, callers: tasks) { caller, number in
                 _ = try await function(Self.scattered((caller &* 997 &+ number) % Self.keyCount))

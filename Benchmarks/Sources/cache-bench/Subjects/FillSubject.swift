@@ -32,3 +32,13 @@ struct FillSubject: Subject {
         return sample
     }
 }
+
+/// Has a function's results for so many numbers cached.
+func warmUp<Value>(_ function: CachedFunction<Int, Value>, _ count: Int) async throws {
+    try await withThrowingTaskGroup { tasks in
+        for task in 0..<min(count, 256) {
+            tasks.addTask { for number in stride(from: task, to: count, by: 256) { _ = try await function(number) } }
+        }
+        try await tasks.waitForAll()
+    }
+}

@@ -22,12 +22,15 @@ struct Peers: Sendable {
         }
     }
 
+    /// What a round takes besides what it measures: each client at each concurrency is a process that has to start.
+    var startingSeconds: Double { 0.35 * Double(scenarios().count) }
+
     func stampede(expiries: Int) async throws -> [StampedeRecord] {
         let begin = Date.now.timeIntervalSince1970 + 3
         return try await ChildProcess.outputs(
             of: StampedePlan.clients, python,
             [
-                "\(Self.scripts)/stampede.py", server, "\(begin)", "\(begin + Double(expiries) * 1.05)",
+                "\(Self.scripts)/stampede.py", server, "\(begin)", "\(begin + Double(expiries + 1) * 1.05)",
                 "\(StampedePlan.tasks)",
             ], as: StampedeRecord.self)
     }

@@ -19,10 +19,11 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 static atomic_bool is_counting;
-static atomic_long allocations, sends, receives;
+static atomic_long allocations, sends, receives, polls;
 
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
@@ -69,18 +70,27 @@ ssize_t recv(int socket, void *bytes, size_t length, int flags) {
     return next(socket, bytes, length, flags);
 }
 
+int poll(struct pollfd *sockets, nfds_t number, int timeout) {
+    static int (*next)(struct pollfd *, nfds_t, int);
+    if (!next) *(void **)&next = dlsym(RTLD_NEXT, "poll");
+    count(&polls);
+    return next(sockets, number, timeout);
+}
+
 bool call_counter_works(void) { return true; }
 
 void call_counter_start(void) {
     atomic_store(&allocations, 0);
     atomic_store(&sends, 0);
     atomic_store(&receives, 0);
+    atomic_store(&polls, 0);
     atomic_store(&is_counting, true);
 }
 
 call_counts call_counter_stop(void) {
     atomic_store(&is_counting, false);
-    return (call_counts){atomic_load(&allocations), atomic_load(&sends), atomic_load(&receives)};
+    return (call_counts){
+        atomic_load(&allocations), atomic_load(&sends), atomic_load(&receives), atomic_load(&polls)};
 }
 
 long call_counter_heap_in_use(void) {
@@ -92,7 +102,7 @@ long call_counter_heap_in_use(void) {
 
 bool call_counter_works(void) { return false; }
 void call_counter_start(void) {}
-call_counts call_counter_stop(void) { return (call_counts){0, 0, 0}; }
+call_counts call_counter_stop(void) { return (call_counts){0, 0, 0, 0}; }
 long call_counter_heap_in_use(void) { return 0; }
 
 #endif

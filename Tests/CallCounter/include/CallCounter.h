@@ -11,6 +11,8 @@ typedef struct {
     long sends;
     /// `recv`.
     long receives;
+    /// `poll`.
+    long polls;
 } call_counts;
 
 /// Whether the calls can be counted here: with glibc, and without a sanitizer, which has a `malloc` of its own.

@@ -26,7 +26,7 @@ extension Report {
             var points = scenarios.filter { $0.subject == name }.map { (x: Double($0.tasks), y: value($0)) }
             // As many as it has threads, but there is no more to be had with any number of tasks.
             if name == ceiling, let y = points.first?.y { points = [(1, y), (Double(most), y)] }
-            return points.count > 1 ? Plot.Line(name: name, points: points) : nil
+            return Set(points.map(\.x)).count > 1 ? Plot.Line(name: name, points: points) : nil
         }
     }
 

@@ -66,6 +66,7 @@ final class CallQueue: @unchecked Sendable {
     /// The most gets that have waited at once since a worker noted its share of tasks, and between that and the note
     /// before, which may have been another worker's.
     private var mostWaiting = (now: 0, before: 0)
+    /// Whether it is worth trying to share the gets: tasks take most of the time, and enough gets wait for two workers.
     private(set) var isWorthSharing = false
     private var sharing = SharingTrial()
     private var getsTaken = 0

@@ -6,7 +6,16 @@ extension Report {
         Plot(
             title: "Gets per second against concurrency", xLabel: "tasks, or threads of blocking clients",
             yLabel: "gets per second", xScale: .logarithmic(base: 4), yScale: .logarithmic(base: 10),
-            lines: lines { $0.ops_per_second })
+            lines: lines { $0.ops_per_second } + ceiling)
+    }
+
+    /// The multi-gets as they are with as many threads as the store has connections: there is no more to be had with any
+    /// number of tasks.
+    private var ceiling: [Plot.Line] {
+        let most = scenarios.map(\.tasks).max() ?? 1
+        return scenarios.filter { $0.subject == "libmemcached-mget" }.map { mget in
+            Plot.Line(name: mget.subject, points: [1, most].map { (x: Double($0), y: mget.ops_per_second) })
+        }
     }
 
     private var latencyPlots: [Plot] {
@@ -18,14 +27,10 @@ extension Report {
     }
 
     private func lines(_ value: (Entry) -> Double) -> [Plot.Line] {
-        let ceiling = "libmemcached-mget"
-        let most = scenarios.map(\.tasks).max() ?? 1
         var names: [String] = []
         for name in ["cached", "store"] + scenarios.map(\.subject) where !names.contains(name) { names.append(name) }
         return names.compactMap { name in
-            var points = scenarios.filter { $0.subject == name }.map { (x: Double($0.tasks), y: value($0)) }
-            // As many as it has threads, but there is no more to be had with any number of tasks.
-            if name == ceiling, let y = points.first?.y { points = [(1, y), (Double(most), y)] }
+            let points = scenarios.filter { $0.subject == name }.map { (x: Double($0.tasks), y: value($0)) }
             return Set(points.map(\.x)).count > 1 ? Plot.Line(name: name, points: points) : nil
         }
     }

@@ -23,7 +23,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     ///
     /// - Throws: the function's error, which is not cached; `CancellationError` as soon as the task is cancelled;
     ///   ``CacheError`` with code `invalidKey` or `invalidDuration` when the options or arguments cannot be used.
-    @inlinable
+    @inlinable @inline(__always)
     public func callAsFunction(_ arguments: repeat each Argument) async throws -> Value {
         try await engine.value(of: entry(repeat each arguments), coder, load: loader(repeat each arguments))
     }

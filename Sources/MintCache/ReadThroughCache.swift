@@ -71,7 +71,7 @@ public final class ReadThroughCache: Sendable {
     @inline(never)
     private func hit<Value: Sendable>(
         in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>
-    ) throws(NoHit) -> Value {
+    ) throws -> Value {
         guard let item = answer.item, let record = EnvelopeCoding.record(in: item.value, for: entry.key),
             case .stamps(let stamps) = stamps(answer.generations, of: entry.groups),
             record.isHit(under: stamps, at: clock.now)
@@ -277,6 +277,7 @@ public final class ReadThroughCache: Sendable {
     /// Reports that the store failed.
     ///
     /// - Throws: `CancellationError`, which is not the store's failure.
+    @inline(never)
     private func report(trouble error: any Error, _ key: StoreKey) throws {
         if error is CancellationError { throw error }
         report(.storeTrouble, key, error)

@@ -34,27 +34,37 @@ struct Sample: Sendable {
     }
 }
 
-/// One caller's loop: counts its operations and times every sixteenth.
+/// One caller's loop: counts its rounds and times every sixteenth.
+///
+/// ```swift
+/// while let round = meter.next() { … }
+/// ```
 struct Meter {
-    private(set) var operations = 0
     /// A list and not a histogram: a thousand histograms would push what is measured out of the processor's caches.
     private(set) var latencies: [UInt64] = []
     private let end: UInt64
+    private let operationsEach: Int
+    private var rounds = 0
     private var began: UInt64 = 0
 
-    init(until end: UInt64) { self.end = end }
-
-    /// Whether to go on; called before each operation.
-    mutating func begin() -> Bool {
-        guard operations & 15 == 0 else { return true }
-        began = Self.now()
-        return began < end
+    /// - Parameter operationsEach: how many operations one round is.
+    init(until end: UInt64, operationsEach: Int = 1) {
+        self.end = end
+        self.operationsEach = operationsEach
     }
 
-    /// Called after each operation, which may have been several at once.
-    mutating func end(operations: Int = 1) {
-        if self.operations & 15 == 0 { latencies.append(Self.now() - began) }
-        self.operations += operations
+    /// Operations of the rounds that have ended.
+    var operations: Int { rounds * operationsEach }
+
+    /// Ends the round, and returns the number of the next one; `nil` when the time is over.
+    mutating func next() -> Int? {
+        if rounds & 15 == 1 { latencies.append(Self.now() - began) }
+        if rounds & 15 == 0 {
+            began = Self.now()
+            guard began < end else { return nil }
+        }
+        defer { rounds += 1 }
+        return rounds
     }
 
     /// Nanoseconds of the clock that does not jump.
@@ -97,8 +107,9 @@ protocol Subject: Sendable {
 struct TaskSubject: Subject {
     var name: String
     var callers: Int
-    /// One operation, of a caller and with a number that counts up.
-    var operation: @Sendable (_ caller: Int, _ number: Int) async throws -> Void
+    /// The loop of a caller. All of it and not one round, which would be a call and a frame of the harness's own each
+    /// time.
+    var loop: @Sendable (_ caller: Int, _ meter: inout Meter) async throws -> Void
 
     func run(seconds: Double) async throws -> Sample {
         try await sample(seconds: seconds) { end in
@@ -106,12 +117,7 @@ struct TaskSubject: Subject {
                 for caller in 0..<callers {
                     group.addTask {
                         var meter = Meter(until: end)
-                        var number = 0
-                        while meter.begin() {
-                            try await operation(caller, number)
-                            meter.end()
-                            number += 1
-                        }
+                        try await loop(caller, &meter)
                         return meter
                     }
                 }

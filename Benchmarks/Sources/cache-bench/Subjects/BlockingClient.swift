@@ -34,15 +34,14 @@ struct BlockingClient: Subject {
         let pointers = keys.map { UnsafePointer(strdup($0)) }
         defer { for pointer in pointers { free(UnsafeMutablePointer(mutating: pointer)) } }
         let lengths = keys.map(\.utf8.count)
-        var meter = Meter(until: end)
+        var meter = Meter(until: end, operationsEach: batch)
         var next = thread * 997 % keys.count
         if batch == 1 {
-            while meter.begin() {
+            while meter.next() != nil {
                 var (length, flags, code) = (0, UInt32(0), MEMCACHED_SUCCESS)
                 let value = memcached_get(handle, pointers[next], lengths[next], &length, &flags, &code)
                 guard let value else { throw BenchFailure("memcached_get: \(code.rawValue)") }
                 free(value)
-                meter.end()
                 next = (next + 1) % keys.count
             }
         } else {
@@ -52,7 +51,7 @@ struct BlockingClient: Subject {
                 memcached_result_free(result)
                 result.deallocate()
             }
-            while meter.begin() {
+            while meter.next() != nil {
                 if next + batch > keys.count { next = 0 }
                 let sent = pointers.withUnsafeBufferPointer { pointers in
                     lengths.withUnsafeBufferPointer { lengths in
@@ -66,7 +65,6 @@ struct BlockingClient: Subject {
                 var code = MEMCACHED_SUCCESS
                 while memcached_fetch_result(handle, result, &code) != nil { found += 1 }
                 guard found == batch else { throw BenchFailure("\(found) of \(batch) values came") }
-                meter.end(operations: batch)
                 next += batch
             }
         }

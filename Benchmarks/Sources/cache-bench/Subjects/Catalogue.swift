@@ -111,15 +111,19 @@ struct Catalogue: Sendable {
     {
         try await warmUp(function, Self.keyCount)
         return scenario(
-            TaskSubject(name: name, callers: tasks) { caller, number in
-                _ = try await function(Self.scattered((caller &* 997 &+ number) % Self.keyCount))
+            TaskSubject(name: name, callers: tasks) { caller, meter in
+                while let round = meter.next() {
+                    _ = try await function(Self.scattered((caller &* 997 &+ round) % Self.keyCount))
+                }
             })
     }
 
     private func reader(_ name: String, of store: MemcachedStore, _ keys: [StoreKey], tasks: Int) -> TaskSubject {
-        TaskSubject(name: name, callers: tasks) { caller, number in
-            guard try await store.get(keys[(caller &* 997 &+ number) % keys.count]) != nil else {
-                throw BenchFailure("a value was gone: is the server too small, or shared?")
+        TaskSubject(name: name, callers: tasks) { caller, meter in
+            while let round = meter.next() {
+                guard try await store.get(keys[(caller &* 997 &+ round) % keys.count]) != nil else {
+                    throw BenchFailure("a value was gone: is the server too small, or shared?")
+                }
             }
         }
     }

@@ -26,7 +26,9 @@ struct FillSubject: Subject {
 
     func run(seconds: Double) async throws -> Sample {
         let before = store.roundTrips
-        let misses = TaskSubject(name: name, callers: callers) { _, _ in _ = try await function(numbers.take()) }
+        let misses = TaskSubject(name: name, callers: callers) { _, meter in
+            while meter.next() != nil { _ = try await function(numbers.take()) }
+        }
         var sample = try await misses.run(seconds: seconds)
         sample.roundTrips = store.roundTrips - before
         return sample

@@ -30,7 +30,8 @@ struct GetBatchTests {
             for (index, name) in names.utf8.enumerated() {
                 #expect(withUnsafeBytes(of: name) { batch.keys.key(index, is: $0) })
             }
-            for call in batch.answer(with: try names.map { $0 == "c" ? nil : try item($0) }) { call.finish() }
+            let items = try names.map { $0 == "c" ? nil : try item($0) }
+            for call in batch.answer({ answers, _ in answers = items }) { call.finish() }
             var answers: [String] = []
             for call in calls {
                 switch try await call.wait() {

@@ -35,11 +35,10 @@ final class StagedConnection: ServerConnection, Sendable {
 
     func ask(for batch: borrowing KeyBatch) { asked.increment() }
 
-    func items(of batch: borrowing KeyBatch) throws -> [StoreItem?] {
+    func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) throws {
         answers.wait()
         thread.withLock { $0 = Thread.current }
         if let error = error.withLock({ $0.take() }) { throw error }
-        return [StoreItem?](repeating: nil, count: batch.count)
     }
 
     func write(_ operation: WriteOperation) throws -> Bool {

@@ -10,13 +10,21 @@ struct GetBatch: ~Copyable {
         var indices: [Int]
     }
 
+    /// More are seldom needed again: one get can have 255 groups.
+    private static let mostKeptItems = 1024
+
     private(set) var keys = KeyBatch()
     private var calls: [Call] = []
     /// For each call the index of its key.
     private var indices: [Int] = []
+    /// Whether several calls want the same key.
+    private var hasRepeatedKeys = false
     private var furtherKeys: [FurtherKeys] = []
     /// For each call the index in `furtherKeys`, or -1.
     private var furtherIndices: [Int] = []
+    /// By the indices of the keys, and `nil` but while answers are prepared. It is kept, since memory of this size would
+    /// make the C library's allocator tidy up all that is small, each time.
+    private var items: [StoreItem?] = []
 
     /// How many calls asked, and have no answer yet.
     var callCount: Int { calls.count }
@@ -27,19 +35,27 @@ struct GetBatch: ~Copyable {
         indices.removeAll(keepingCapacity: true)
         furtherKeys.removeAll(keepingCapacity: true)
         furtherIndices.removeAll(keepingCapacity: true)
+        hasRepeatedKeys = false
         keys.removeAll()
         for call in calls {
             switch call.request {
             case .get(let key):
-                indices.append(keys.index(of: key))
+                append(key)
                 furtherIndices.append(-1)
             case .getAll(let key, let others):
-                indices.append(keys.index(of: key))
+                append(key)
                 furtherIndices.append(index(of: others))
             case .write:
                 preconditionFailure("a write among gets")
             }
         }
+        if items.count < keys.count { items = [StoreItem?](repeating: nil, count: keys.count) }
+    }
+
+    private mutating func append(_ key: StoreKey) {
+        let index = keys.index(of: key)
+        hasRepeatedKeys = hasRepeatedKeys || index < keys.count - 1
+        indices.append(index)
     }
 
     private mutating func index(of others: [StoreKey]) -> Int {
@@ -53,15 +69,25 @@ struct GetBatch: ~Copyable {
 
     /// Prepares the answers of the calls, and returns the calls.
     ///
-    /// - Parameter items: those of all keys, by their index.
-    mutating func answer(with items: [StoreItem?]) -> [Call] {
+    /// - Parameter take: gets the items of all keys, by their index.
+    mutating func answer(_ take: (inout [StoreItem?], borrowing KeyBatch) throws -> Void) rethrows -> [Call] {
+        defer { clearItems() }
+        try take(&items, keys)
         let furtherItems = furtherKeys.map { $0.indices.map { items[$0] } }
         for (place, call) in calls.enumerated() {
-            let item = items[indices[place]]
+            let item = hasRepeatedKeys ? items[indices[place]] : items[indices[place]].take()
             let further = furtherIndices[place]
             call.prepare(further < 0 ? .item(item) : .items(item, furtherItems[further]))
         }
         return exchange(&calls, with: [])
+    }
+
+    private mutating func clearItems() {
+        if items.count > Self.mostKeptItems {
+            items = []
+        } else {
+            for index in 0..<keys.count { items[index] = nil }
+        }
     }
 
     /// Fails the calls.

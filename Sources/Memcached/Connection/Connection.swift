@@ -59,11 +59,10 @@ final class Connection: ServerConnection {
         asked = send(batch.line(from: 0, maximumKeys: maximumKeys), of: batch)
     }
 
-    /// The items of all keys of the batch that was asked for, by their index.
+    /// Takes the items of all keys of the batch that was asked for.
     ///
     /// - Throws: ``CacheError``. Then the connection was closed, and the next call opens a new one.
-    func items(of batch: borrowing KeyBatch) throws -> [StoreItem?] {
-        var items = [StoreItem?](repeating: nil, count: batch.count)
+    func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) throws {
         var line = batch.line(from: 0, maximumKeys: maximumKeys)
         while true {
             var code = receive(line, of: batch, into: &items)
@@ -74,7 +73,7 @@ final class Connection: ServerConnection {
                 code = receive(line, of: batch, into: &items)
             }
             if code != ReturnCode(MEMCACHED_SUCCESS) { throw code.error(from: server) }
-            guard line.upperBound < batch.count else { return items }
+            guard line.upperBound < batch.count else { return }
             line = batch.line(from: line.upperBound, maximumKeys: maximumKeys)
             asked = send(line, of: batch)
         }

@@ -27,7 +27,7 @@ final class Lane {
     /// - Throws: what the connection throws; then the calls have failed with it.
     func answers() throws -> [Call] {
         do {
-            return batch.answer(with: try connection.items(of: batch.keys))
+            return try batch.answer { items, keys in try connection.take(&items, of: keys) }
         } catch {
             batch.fail(error)
             throw error

@@ -8,8 +8,10 @@ protocol ServerConnection: AnyObject {
     /// Asks for the keys of a batch, and does not wait for the answers. They are taken before anything else is asked.
     func ask(for batch: borrowing KeyBatch)
 
-    /// The items of all keys of the batch that was asked for, by their index.
-    func items(of batch: borrowing KeyBatch) throws -> [StoreItem?]
+    /// Takes the items of all keys of the batch that was asked for.
+    ///
+    /// - Parameter items: by the indices of the keys; `nil` before, and unspecified after an error.
+    func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) throws
 
     /// Writes, and says whether that took place.
     func write(_ operation: WriteOperation) throws -> Bool
@@ -28,8 +30,8 @@ final class NullConnection: ServerConnection {
 
     func ask(for batch: borrowing KeyBatch) {}
 
-    func items(of batch: borrowing KeyBatch) -> [StoreItem?] {
-        [StoreItem?](repeating: item, count: batch.count)
+    func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) {
+        for index in 0..<batch.count { items[index] = item }
     }
 
     func write(_ operation: WriteOperation) -> Bool { true }

@@ -68,6 +68,23 @@ public struct CacheKeyBuilder {
         }
     }
 
+    /// Appends an integer. Most keys have one, and a string of its digits would cost as much as all the rest of them.
+    mutating func integer(_ number: some FixedWidthInteger) {
+        guard var rest = UInt64(exactly: number.magnitude) else { return literal(number.description) }
+        parts += 1
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var start = digits.count
+            repeat {
+                let tens = rest / 10
+                start &-= 1
+                digits[start] = UInt8(ascii: "0") &+ UInt8(truncatingIfNeeded: rest &- tens &* 10)
+                rest = tens
+            } while rest > 0
+            bytes.append(contentsOf: digits[start...])
+        }
+    }
+
     private static func isSyntax(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "\""), UInt8(ascii: "("), UInt8(ascii: ")"),

@@ -24,6 +24,11 @@ extension Bool: CacheKeyComponent {
     public func appendCacheKey(to key: inout CacheKeyBuilder) { key.literal(self ? "true" : "false") }
 }
 
+extension CacheKeyComponent where Self: FixedWidthInteger {
+    /// Writes the number.
+    public func appendCacheKey(to key: inout CacheKeyBuilder) { key.integer(self) }
+}
+
 extension CacheKeyComponent where Self: LosslessStringConvertible & Numeric {
     /// Writes the number, with all the digits that tell it from others.
     public func appendCacheKey(to key: inout CacheKeyBuilder) { key.literal(description) }

@@ -65,9 +65,7 @@ struct EnvelopeTests {
             + [0xAA, 0, 0, 0, 0, 0, 0, 0] + [0xBB, 0, 0, 0, 0, 0, 0, 0]
             + [9, 0, 0, 0, 0, 0, 0, 0] + [1, 2, 3]
         #expect(bytes == expected)
-        let head = key.bytes.withUnsafeBytes { XXHash32.hash($0, seed: 0x0181_01CA) }
-        let checksum = bytes[8...].withUnsafeBytes { XXHash32.hash($0, seed: head) }
-        #expect(Array(bytes[4..<8]) == withUnsafeBytes(of: checksum.littleEndian) { Array($0) })
+        #expect(bytes == bytes.withChecksum(for: key))
     }
 
     @Test("is none when cut short at any byte, and when anything follows a pending one")
@@ -110,10 +108,7 @@ struct EnvelopeTests {
         var bytes = EnvelopeCoding.encode(.value(record()), for: key)
         for (offset, value) in [(0, UInt8(0xCB)), (1, 2), (2, 3), (2, 0x7F)] {
             bytes[offset] = value
-            let head = bytes.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }
-            let seed = key.bytes.withUnsafeBytes { XXHash32.hash($0, seed: head) }
-            let checksum = bytes[8...].withUnsafeBytes { XXHash32.hash($0, seed: seed) }
-            withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange(4..<8, with: $0) }
+            bytes = bytes.withChecksum(for: key)
             #expect(decoded(in: bytes, for: key) == nil)
         }
     }
@@ -127,10 +122,7 @@ struct EnvelopeTests {
             }
             if bytes.count >= 8, !round.isMultiple(of: 4) {
                 bytes.replaceSubrange(0..<3, with: [0xCA, 1, [0, 1, 2, 0x80, 0x81, 0x82][round % 6]])
-                let head = bytes.withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }
-                let seed = key.bytes.withUnsafeBytes { XXHash32.hash($0, seed: head) }
-                let checksum = bytes[8...].withUnsafeBytes { XXHash32.hash($0, seed: seed) }
-                withUnsafeBytes(of: checksum.littleEndian) { bytes.replaceSubrange(4..<8, with: $0) }
+                bytes = bytes.withChecksum(for: key)
             }
             _ = decoded(in: bytes, for: key)
             _ = EnvelopeCoding.stamp(in: bytes, for: key)
@@ -149,14 +141,34 @@ struct EnvelopeTests {
         }
     }
 
-    @Test("is checked by the xxHash of the specification")
-    func xxHash() {
-        let vectors: [(String, UInt32, UInt32)] = [
-            ("", 0, 0x02CC_5D05), ("", 0x9E37_79B1, 0x36B7_8AE7), ("a", 0, 0x550D_7456), ("abc", 0, 0x32D1_53FF),
-            ("Nobody inspects the spammish repetition", 0, 0xE229_3B2F),
+    @Test("is checked by the wyhash of its author")
+    func wyHash() {
+        // Of the author's own test program.
+        let vectors: [(String, UInt64)] = [
+            ("", 0x9322_8A4D_E0EE_C5A2), ("a", 0xC5BA_C3DB_1787_13C4), ("abc", 0xA97F_2F7B_1D9B_3314),
+            ("message digest", 0x786D_1F1D_F380_1DF4), ("abcdefghijklmnopqrstuvwxyz", 0xDCA5_A813_8AD3_7C87),
+            ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", 0xB9E7_34F1_17CF_AF70),
+            (String(repeating: "1234567890", count: 8), 0x6CC5_EAB4_9A92_D617),
         ]
-        for (text, seed, hash) in vectors {
-            #expect(Array(text.utf8).withUnsafeBytes { XXHash32.hash($0, seed: seed) } == hash)
+        for (seed, (text, hash)) in vectors.enumerated() {
+            #expect(Array(text.utf8).withUnsafeBytes { WyHash.hash($0, seed: UInt64(seed)) } == hash)
         }
+        // Of all lengths to 300, as the author's code has them.
+        var sum: UInt64 = 0
+        for count in 0...300 {
+            let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 37 + 11) }
+            sum = sum &* 31 &+ bytes.withUnsafeBytes { WyHash.hash($0, seed: UInt64(count)) }
+        }
+        #expect(sum == 0xF3C8_3AEE_2EE2_C803)
+    }
+}
+
+extension [UInt8] {
+    /// These bytes with the checksum that is documented.
+    fileprivate func withChecksum(for key: StoreKey) -> [UInt8] {
+        let head = withUnsafeBytes { UInt32(littleEndian: $0.loadUnaligned(as: UInt32.self)) }
+        let body = self[8...].withUnsafeBytes { WyHash.hash($0, seed: UInt64(head)) }
+        let checksum = UInt32(truncatingIfNeeded: body ^ key.bytes.withUnsafeBytes { WyHash.hash($0, seed: 0) })
+        return self[..<4] + Swift.withUnsafeBytes(of: checksum.littleEndian) { Array($0) } + self[8...]
     }
 }

@@ -14,7 +14,7 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
         self.codec = codec
         self.ttl = ttl
         self.nilFor = nilFor
-        tag = Array(codec.format.utf8).withUnsafeBytes { XXHash32.hash($0, seed: 0) }
+        tag = Array(codec.format.utf8).withUnsafeBytes { UInt32(truncatingIfNeeded: WyHash.hash($0, seed: 0)) }
         decoded = keepsDecoded && !(codec is any QuickCodec) ? DecodedValues() : nil
     }
 

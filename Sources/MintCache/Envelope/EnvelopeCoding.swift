@@ -10,8 +10,8 @@
 ///                                   40  claim: token, until (16 bytes, if claimed), stamps, payload
 /// ```
 ///
-/// The checksum is the xxHash-32 of all from offset 8, seeded with the xxHash-32 of the *key*, which is seeded with
-/// the first four bytes. So damaged bytes are a miss, and so are bytes that belong to another key.
+/// The checksum is half of the wyhash of all from offset 8, seeded with the first four bytes, and of the wyhash of the
+/// *key*. So damaged bytes are a miss, and so are bytes that belong to another key.
 enum EnvelopeCoding {
     static let maximumStamps = 255
 
@@ -160,8 +160,9 @@ enum EnvelopeCoding {
 
     private static func checksum(of bytes: UnsafeRawBufferPointer, for key: StoreKey) -> UInt32 {
         let head = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self))
-        let seed = key.bytes.withUnsafeBytes { XXHash32.hash($0, seed: head) }
-        return XXHash32.hash(UnsafeRawBufferPointer(rebasing: bytes[headerSize...]), seed: seed)
+        let body = WyHash.hash(UnsafeRawBufferPointer(rebasing: bytes[headerSize...]), seed: UInt64(head))
+        // Not as the other's seed: the processor works on both at the same time.
+        return UInt32(truncatingIfNeeded: body ^ key.bytes.withUnsafeBytes { WyHash.hash($0, seed: 0) })
     }
 }
 

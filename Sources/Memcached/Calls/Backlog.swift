@@ -48,12 +48,7 @@ struct Backlog: ~Copyable {
     /// Takes up to so many gets that are not over.
     mutating func takeGets(atMost most: Int) -> [Call] {
         writesAreNext = true
-        var batch: [Call] = []
-        batch.reserveCapacity(min(most, gets.count))
-        while batch.count < most, let call = gets.popFirst() {
-            if !call.isOver { batch.append(call) }
-        }
-        return batch
+        return gets.popFirst(atMost: most)
     }
 
     /// Takes a call that came with a drain or before.

@@ -37,10 +37,43 @@ struct CallList: ~Copyable {
     /// - Parameter last: the last drain of the inlet that it may come from.
     mutating func popFirst(through last: UInt64 = .max) -> Call? {
         guard let head, head._withUnsafeGuaranteedRef({ $0.drain <= last }) else { return nil }
-        let call = head.takeRetainedValue()
-        self.head = call.next
+        unlink(head)
+        return head.takeRetainedValue()
+    }
+
+    /// Takes out the first calls, up to so many that are not over. Those that are over before them are dropped.
+    mutating func popFirst(atMost most: Int) -> [Call] {
+        var calls: [Call] = []
+        calls.reserveCapacity(min(most, count))
+        while calls.count < most, let head {
+            unlink(head)
+            if head._withUnsafeGuaranteedRef({ $0.isOver }) {
+                head.release()
+            } else {
+                calls.append(head.takeRetainedValue())
+            }
+        }
+        return calls
+    }
+
+    private mutating func unlink(_ head: Unmanaged<Call>) {
+        self.head = head._withUnsafeGuaranteedRef { $0.next }
         count -= 1
         if self.head == nil { tail = nil }
-        return call
+    }
+}
+
+extension [Call] {
+    /// Does something with each call, whose references are not counted for it: the array has them.
+    func forEachUncounted(_ body: (Call) throws -> Void) rethrows {
+        for place in indices { try withUncounted(place, body) }
+    }
+
+    /// Does something with one of them.
+    func withUncounted<Result>(_ place: Int, _ body: (Call) throws -> Result) rethrows -> Result {
+        try withUnsafeBytes { references in
+            try references.load(fromByteOffset: place * MemoryLayout<Unmanaged<Call>>.stride, as: Unmanaged<Call>.self)
+                ._withUnsafeGuaranteedRef(body)
+        }
     }
 }

@@ -10,18 +10,24 @@ struct GetBatch: ~Copyable {
         var indices: [Int]
     }
 
+    /// Where what a call asked for is.
+    private struct Place {
+        /// The index of its key.
+        var key: Int
+        /// The index in `furtherKeys`, or -1.
+        var further: Int
+    }
+
     /// More are seldom needed again: one get can have 255 groups.
     private static let mostKeptItems = 1024
 
     private(set) var keys = KeyBatch()
     private var calls: [Call] = []
-    /// For each call the index of its key.
-    private var indices: [Int] = []
+    /// For each call.
+    private var places: [Place] = []
     /// Whether several calls want the same key.
     private var hasRepeatedKeys = false
     private var furtherKeys: [FurtherKeys] = []
-    /// For each call the index in `furtherKeys`, or -1.
-    private var furtherIndices: [Int] = []
     /// By the indices of the keys, and `nil` but while answers are prepared. It is kept, since memory of this size would
     /// make the C library's allocator tidy up all that is small, each time.
     private var items: [StoreItem?] = []
@@ -32,19 +38,16 @@ struct GetBatch: ~Copyable {
     /// Takes the place of the calls before.
     mutating func fill(_ calls: [Call]) {
         self.calls = calls
-        indices.removeAll(keepingCapacity: true)
+        places.removeAll(keepingCapacity: true)
         furtherKeys.removeAll(keepingCapacity: true)
-        furtherIndices.removeAll(keepingCapacity: true)
         hasRepeatedKeys = false
         keys.removeAll()
-        for call in calls {
+        calls.forEachUncounted { call in
             switch call.request {
             case .get(let key):
-                append(key)
-                furtherIndices.append(-1)
+                places.append(Place(key: index(of: key), further: -1))
             case .getAll(let key, let others):
-                append(key)
-                furtherIndices.append(index(of: others))
+                places.append(Place(key: index(of: key), further: index(of: others)))
             case .write:
                 preconditionFailure("a write among gets")
             }
@@ -52,10 +55,11 @@ struct GetBatch: ~Copyable {
         if items.count < keys.count { items = [StoreItem?](repeating: nil, count: keys.count) }
     }
 
-    private mutating func append(_ key: StoreKey) {
+    private mutating func index(of key: StoreKey) -> Int {
+        let before = keys.count
         let index = keys.index(of: key)
-        hasRepeatedKeys = hasRepeatedKeys || index < keys.count - 1
-        indices.append(index)
+        if index < before { hasRepeatedKeys = true }
+        return index
     }
 
     private mutating func index(of others: [StoreKey]) -> Int {
@@ -71,15 +75,21 @@ struct GetBatch: ~Copyable {
     ///
     /// - Parameter take: gets the items of all keys, by their index.
     mutating func answer(_ take: (inout [StoreItem?], borrowing KeyBatch) throws -> Void) rethrows -> [Call] {
-        defer { clearItems() }
-        try take(&items, keys)
-        let furtherItems = furtherKeys.map { $0.indices.map { items[$0] } }
-        for (place, call) in calls.enumerated() {
-            let item = hasRepeatedKeys ? items[indices[place]] : items[indices[place]].take()
-            let further = furtherIndices[place]
-            call.prepare(further < 0 ? .item(item) : .items(item, furtherItems[further]))
+        do { try take(&items, keys) } catch {
+            items = []
+            throw error
         }
-        return exchange(&calls, with: [])
+        let furtherItems = furtherKeys.map { $0.indices.map { items[$0] } }
+        let calls = exchange(&calls, with: [])
+        var place = 0
+        calls.forEachUncounted { call in
+            let (key, further) = (places[place].key, places[place].further)
+            let item = hasRepeatedKeys ? items[key] : items[key].take()
+            call.prepare(further < 0 ? .item(item) : .items(item, furtherItems[further]))
+            place += 1
+        }
+        if hasRepeatedKeys || !furtherKeys.isEmpty { clearItems() }
+        return calls
     }
 
     private mutating func clearItems() {

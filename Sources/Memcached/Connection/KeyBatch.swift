@@ -10,12 +10,12 @@ struct KeyBatch: ~Copyable {
 
     /// The keys' bytes, one after the other.
     private var arena: [UInt8] = []
-    private var offsets: [Int] = []
-    private var lengths: [Int] = []
+    /// Where each key is in the arena.
+    private var spans: [Range<Int>] = []
     /// An open-addressing hash table of indices of keys, at most half full; -1 is a free slot.
     private(set) var slots = Self.freeSlots(256)
 
-    var count: Int { lengths.count }
+    var count: Int { spans.count }
 
     init() {}
 
@@ -26,8 +26,7 @@ struct KeyBatch: ~Copyable {
             return
         }
         arena.removeAll(keepingCapacity: true)
-        offsets.removeAll(keepingCapacity: true)
-        lengths.removeAll(keepingCapacity: true)
+        spans.removeAll(keepingCapacity: true)
         for slot in slots.indices { slots[slot] = -1 }
     }
 
@@ -37,8 +36,7 @@ struct KeyBatch: ~Copyable {
             let slot = slot(of: bytes)
             if slots[slot] >= 0 { return Int(slots[slot]) }
             slots[slot] = Int32(count)
-            offsets.append(arena.count)
-            lengths.append(bytes.count)
+            spans.append(arena.count..<arena.count + bytes.count)
             arena.append(contentsOf: bytes)
             if count * 2 > slots.count { growTable() }
             return count - 1
@@ -48,7 +46,7 @@ struct KeyBatch: ~Copyable {
     /// Whether a key has these bytes.
     func key(_ index: Int, is bytes: UnsafeRawBufferPointer) -> Bool {
         arena.withUnsafeBytes {
-            UnsafeRawBufferPointer(rebasing: $0[offsets[index]..<offsets[index] + lengths[index]]).isSame(as: bytes)
+            UnsafeRawBufferPointer(rebasing: $0[spans[index]]).isSame(as: bytes)
         }
     }
 
@@ -59,7 +57,7 @@ struct KeyBatch: ~Copyable {
         var end = start
         var bytes = 0
         while end < count, end - start < maximumKeys {
-            bytes += lengths[end] + 1
+            bytes += spans[end].count + 1
             if bytes > Self.longestLine, end > start { break }
             end += 1
         }
@@ -71,13 +69,14 @@ struct KeyBatch: ~Copyable {
         _ line: Range<Int>, _ body: (UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int>?) -> Result
     ) -> Result {
         arena.withUnsafeBytes { arena in
-            lengths.withUnsafeBufferPointer { lengths in
-                withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: line.count) { keys in
-                    for (place, index) in line.enumerated() {
-                        let key = arena.baseAddress.map { $0 + offsets[index] }
+            withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: line.count) { keys in
+                withUnsafeTemporaryAllocation(of: Int.self, capacity: line.count) { lengths in
+                    for (place, span) in spans[line].enumerated() {
+                        let key = arena.baseAddress.map { $0 + span.lowerBound }
                         keys.initializeElement(at: place, to: key?.assumingMemoryBound(to: CChar.self))
+                        lengths.initializeElement(at: place, to: span.count)
                     }
-                    return body(keys.baseAddress, UnsafeBufferPointer(rebasing: lengths[line]).baseAddress)
+                    return body(keys.baseAddress, lengths.baseAddress)
                 }
             }
         }
@@ -88,7 +87,8 @@ struct KeyBatch: ~Copyable {
     /// Where a key is in the table, or is to be.
     private func slot(of bytes: UnsafeRawBufferPointer) -> Int {
         let mask = slots.count - 1
-        var slot = Self.hash(bytes) & mask
+        // Keys that collide on purpose cost a comparison each.
+        var slot = Int(truncatingIfNeeded: WyHash.hash(bytes, seed: 0)) & mask
         while slots[slot] >= 0, !key(Int(slots[slot]), is: bytes) { slot = (slot + 1) & mask }
         return slot
     }
@@ -96,34 +96,11 @@ struct KeyBatch: ~Copyable {
     private mutating func growTable() {
         slots = Self.freeSlots(slots.count * 2)
         arena.withUnsafeBytes { arena in
-            for index in lengths.indices {
-                let bytes = UnsafeRawBufferPointer(rebasing: arena[offsets[index]..<offsets[index] + lengths[index]])
-                slots[slot(of: bytes)] = Int32(index)
+            for index in spans.indices {
+                slots[slot(of: UnsafeRawBufferPointer(rebasing: arena[spans[index]]))] = Int32(index)
             }
         }
     }
 
     private static func freeSlots(_ count: Int) -> [Int32] { [Int32](repeating: -1, count: count) }
-
-    /// A hash for tables of a few hundred keys, eight bytes at a time. Keys that collide on purpose cost a comparison
-    /// each.
-    private static func hash(_ bytes: UnsafeRawBufferPointer) -> Int {
-        var hash = UInt64(truncatingIfNeeded: bytes.count)
-        var offset = 0
-        while offset &+ 8 <= bytes.count {
-            hash = mix(hash ^ bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            offset &+= 8
-        }
-        var rest: UInt64 = 0
-        while offset < bytes.count {
-            rest = rest &<< 8 | UInt64(bytes[offset])
-            offset &+= 1
-        }
-        return Int(truncatingIfNeeded: mix(hash ^ rest))
-    }
-
-    private static func mix(_ word: UInt64) -> UInt64 {
-        let product = word &* 0x9E37_79B9_7F4A_7C15
-        return product ^ product &>> 32
-    }
 }

@@ -16,9 +16,9 @@ struct AnsweredCallsTests {
     /// Waits until so many gets are queued, and answers each with its place as the CAS id, all at once.
     private func answer(_ count: Int) async throws {
         try await eventually { queue.waiting == count }
-        guard case .gets(let calls) = queue.next()?.work else { return }
+        guard case .gets(let calls) = queue.take()?.work else { return }
         for (place, call) in calls.enumerated() { call.prepare(.item(try item(UInt64(place + 1)))) }
-        AnsweredCalls.leaveAllButMostUrgent(of: calls)?.leave()
+        AnsweredCalls.leaveAllButMostUrgent(of: CallList(calls))?.leave()
     }
 
     private func item(_ number: UInt64) throws -> StoreItem {
@@ -43,10 +43,10 @@ struct AnsweredCallsTests {
     func cancellation() async throws {
         let tasks = (0..<50).map { _ in Task { try await get() } }
         try await eventually { queue.waiting == 50 }
-        guard case .gets(let calls) = queue.next()?.work else { return }
+        guard case .gets(let calls) = queue.take()?.work else { return }
         for task in tasks.prefix(25) { task.cancel() }
         for call in calls { call.prepare(.item(nil)) }
-        AnsweredCalls.leaveAllButMostUrgent(of: calls)?.leave()
+        AnsweredCalls.leaveAllButMostUrgent(of: CallList(calls))?.leave()
         for task in tasks.prefix(25) { await #expect(throws: CancellationError.self) { try await task.value } }
         for task in tasks.dropFirst(25) { #expect(try await task.value == nil) }
     }
@@ -82,11 +82,11 @@ struct AnsweredCallsTests {
             }
         }
         try await eventually { queue.waiting == 40 }
-        guard case .gets(let calls) = queue.next()?.work else { throw CacheError(.storeFailure, "no gets") }
+        guard case .gets(let calls) = queue.take()?.work else { throw CacheError(.storeFailure, "no gets") }
         for call in calls { call.prepare(.item(nil)) }
         let effort = await withCheckedContinuation { continuation in
             worker.async {
-                continuation.resume(returning: AnsweredCalls.leaveAllButMostUrgent(of: calls)?.goOn(clock))
+                continuation.resume(returning: AnsweredCalls.leaveAllButMostUrgent(of: CallList(calls))?.goOn(clock))
             }
         }
         for task in tasks { try await task.value }
@@ -152,7 +152,7 @@ struct AnsweredCallsTests {
             dispatchPrecondition(condition: .onQueue(thread))
         }
         try await eventually { queue.waiting == 1 }
-        guard case .gets(let calls) = queue.next()?.work else { return }
+        guard case .gets(let calls) = queue.take()?.work else { return }
         calls[0].prepare(.item(nil))
         thread.async { calls[0].finishHere() }
         try await task.value

@@ -18,9 +18,9 @@ struct BusyTaskTests {
         try await eventually { staged.queue.waiting == count }
         // Then all are given at once, and not the half of them.
         staged.queue.isShared = true
-        guard case .gets(let calls) = staged.queue.next()?.work else { return }
+        guard case .gets(let calls) = staged.queue.take()?.work else { return }
         for call in calls { call.prepare(.item(nil)) }
-        AnsweredCalls.leaveAllButMostUrgent(of: calls)?.leave()
+        AnsweredCalls.leaveAllButMostUrgent(of: CallList(calls))?.leave()
     }
 
     @Test(

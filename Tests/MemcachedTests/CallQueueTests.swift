@@ -32,7 +32,7 @@ struct CallQueueTests {
     }
 
     /// How many gets it is; 0 for a write and for nothing.
-    private func gets(_ assignment: CallQueue.Assignment?) -> Int {
+    private func gets(_ assignment: Taken?) -> Int {
         guard case .gets(let calls) = assignment?.work else { return 0 }
         return calls.count
     }
@@ -44,7 +44,7 @@ struct CallQueueTests {
     /// Lets another worker look for work, on a thread of its own, and counts what it does.
     private func another(_ gets: Counter, _ writes: Counter) throws {
         try BlockingThread.start { [queue, other] in
-            while let assignment = queue.next(for: Worker.ID(other)) {
+            while let assignment = queue.take(for: Worker.ID(other)) {
                 switch assignment.work {
                 case .gets(let calls): for _ in calls { gets.increment() }
                 case .write: writes.increment()
@@ -59,9 +59,9 @@ struct CallQueueTests {
     @Test("gives a worker the half of what waits, and the other on the connection that nobody uses")
     func halves() async throws {
         try await queue(gets: 100)
-        let first = try #require(queue.next(for: worker))
+        let first = try #require(queue.take(for: worker))
         #expect(gets(first) == 50)
-        let second = try #require(queue.nextGets(for: seeker(lanes: 1, underWay: 50)))
+        let second = try #require(queue.takeGets(for: seeker(lanes: 1, underWay: 50)))
         #expect(gets(second) == 50)
         #expect(second.lane !== first.lane)
         #expect(queue.takeSpare() == nil)
@@ -70,7 +70,7 @@ struct CallQueueTests {
     @Test("keeps the halves even when they were not", arguments: [(200, 56), (56, 200)])
     func balance(underWay: Int, waiting: Int) async throws {
         try await queue(gets: waiting)
-        #expect(gets(queue.nextGets(for: seeker(lanes: 1, underWay: underWay))) == min(waiting, 128))
+        #expect(gets(queue.takeGets(for: seeker(lanes: 1, underWay: underWay))) == min(waiting, 128))
     }
 
     @Test(
@@ -80,13 +80,13 @@ struct CallQueueTests {
         try await queue(gets: waiting)
         var seeker = seeker(lanes: lanes, underWay: lanes * 1000, inHand: 1)
         seeker.lane = queue.takeSpare()
-        #expect(gets(queue.nextGets(for: seeker)) == expected)
+        #expect(gets(queue.takeGets(for: seeker)) == expected)
     }
 
     @Test("leaves gets that are many to the reader, and writes and gets that are few to others")
     func leaves() async throws {
         try await queue(gets: 1)
-        let assignment = try #require(queue.next(for: worker))
+        let assignment = try #require(queue.take(for: worker))
         let (gets, writes) = (Counter(), Counter())
         try another(gets, writes)
         push(gets: 1)
@@ -100,7 +100,7 @@ struct CallQueueTests {
         #expect(gets.value == 1)
         var seeker = seeker(lanes: 0, inHand: 1)
         seeker.lane = assignment.lane
-        #expect(self.gets(queue.nextGets(for: seeker)) == 16)
+        #expect(self.gets(queue.takeGets(for: seeker)) == 16)
         queue.resign(worker)
         try await eventually { gets.value == 5 }
         queue.close()
@@ -127,20 +127,20 @@ struct CallQueueTests {
     func shared() async throws {
         queue.isShared = true
         try await queue(gets: 100)
-        #expect(gets(queue.next(for: worker)) == 100)
+        #expect(gets(queue.take(for: worker)) == 100)
         try await queue(gets: 100)
-        #expect(queue.nextGets(for: seeker(lanes: 1, underWay: 100)) == nil)
+        #expect(queue.takeGets(for: seeker(lanes: 1, underWay: 100)) == nil)
         var equipped = seeker(lanes: 1, underWay: 100)
         equipped.lane = queue.takeSpare()
-        #expect(queue.nextGets(for: equipped) == nil)
-        #expect(gets(queue.next(for: Worker.ID(other))) == 100)
+        #expect(queue.takeGets(for: equipped) == nil)
+        #expect(gets(queue.take(for: Worker.ID(other))) == 100)
     }
 
     /// Lets so many gets wait at once, and takes them.
     private func take(_ count: Int, from queue: CallQueue) async throws {
         for _ in 0..<count { Task { try await Call(.get(StoreKey("k")), in: queue).wait() } }
         try await eventually { queue.waiting == count }
-        while queue.waiting > 0 { queue.giveBack(try #require(queue.next(for: worker)).lane) }
+        while queue.waiting > 0 { queue.giveBack(try #require(queue.take(for: worker)).lane) }
     }
 
     @Test("is worth sharing where tasks take most of the time and many gets waited, until few have for two notes")
@@ -214,8 +214,8 @@ struct CallQueueTests {
         try await eventually { queue.waiting == 1 }
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
-        #expect(queue.nextGets(for: seeker(lanes: 0)) == nil)
+        #expect(queue.takeGets(for: seeker(lanes: 0)) == nil)
         queue.close()
-        #expect(queue.next(for: worker) == nil)
+        #expect(queue.take(for: worker) == nil)
     }
 }

@@ -20,7 +20,7 @@ struct CallTests {
     private func take(_ count: Int, from queue: CallQueue) async throws -> [Call] {
         var calls: [Call] = []
         try await eventually {
-            if queue.waiting > 0, case .gets(let batch) = queue.next()?.work { calls += batch }
+            if queue.waiting > 0, case .gets(let batch) = queue.take()?.work { calls += batch }
             return calls.count >= count
         }
         return calls
@@ -45,7 +45,7 @@ struct CallTests {
         let tasks = (0..<25).map { _ in get(queue) }
         try await eventually { queue.waiting == 25 }
         var sizes: [Int] = []
-        while queue.waiting > 0, case .gets(let batch) = queue.next()?.work {
+        while queue.waiting > 0, case .gets(let batch) = queue.take()?.work {
             sizes.append(batch.count)
             for call in batch { call.finish(.item(nil)) }
         }
@@ -80,7 +80,7 @@ struct CallTests {
         task.cancel()
         await #expect(throws: CancellationError.self) { try await task.value }
         queue.close()
-        #expect(queue.next() == nil)
+        #expect(queue.take() == nil)
     }
 
     @Test("take turns: reads do not keep a write waiting for ever, nor the other way round")
@@ -93,7 +93,7 @@ struct CallTests {
         try await eventually { queue.waiting == 6 }
         var order = ""
         while queue.waiting > 0 {
-            switch queue.next()?.work {
+            switch queue.take()?.work {
             case .gets(let batch):
                 order += "r"
                 for call in batch { call.finish(.item(nil)) }
@@ -113,7 +113,7 @@ struct CallTests {
         let queue = CallQueue(maximumBatch: 2)
         let tasks = (0..<5).map { _ in get(queue) }
         try await eventually { queue.waiting == 5 }
-        let assignment = try #require(queue.next())
+        let assignment = try #require(queue.take())
         guard case .gets(let asked) = assignment.work else { throw CacheError(.storeFailure, "no gets") }
         let late = get(queue)
         try await eventually { queue.waiting == 4 }
@@ -139,6 +139,6 @@ struct CallTests {
         #expect(error?.code == .shutDown)
         for call in try await take(1, from: queue) { call.finish(.item(nil)) }
         #expect(try await early.value == nil)
-        #expect(queue.next() == nil)
+        #expect(queue.take() == nil)
     }
 }

@@ -24,14 +24,14 @@ struct GetBatchTests {
         var batch = GetBatch()
         for _ in 1...2 {
             let calls = requests.map { Call($0, in: queue) }
-            batch.fill(calls)
+            batch.fill(CallList(calls))
             let names = "abgcdh"
             #expect(batch.keys.count == names.count)
             for (index, name) in names.utf8.enumerated() {
                 #expect(withUnsafeBytes(of: name) { batch.keys.key(index, is: $0) })
             }
             let items = try names.map { $0 == "c" ? nil : try item($0) }
-            for call in batch.answer({ answers, _ in answers = items }) { call.finish() }
+            batch.answer { answers, _ in answers = items }.forEach { $0.finish() }
             var answers: [String] = []
             for call in calls {
                 switch try await call.wait() {
@@ -53,7 +53,7 @@ struct GetBatchTests {
         let queue = CallQueue(maximumBatch: 100)
         let calls = [Call(.get(try key("a")), in: queue), Call(.getAll(try key("b"), [try key("c")]), in: queue)]
         var batch = GetBatch()
-        batch.fill(calls)
+        batch.fill(CallList(calls))
         batch.fail(CacheError(.timeout, "no answer"))
         for call in calls {
             let error = await #expect(throws: CacheError.self) { try await call.wait() }

@@ -116,9 +116,44 @@ extension CallQueue {
     }
 
     /// The next work, whose connection the test does without.
-    func next() -> Assignment? {
-        let assignment = next(for: Worker.ID(self))
-        if let assignment { giveBack(assignment.lane) }
-        return assignment
+    func take() -> Taken? {
+        let taken = take(for: Worker.ID(self))
+        if let taken { giveBack(taken.lane) }
+        return taken
+    }
+
+    func take(for worker: Worker.ID) -> Taken? { Taken(next(for: worker)) }
+
+    func takeGets(for seeker: Seeker) -> Taken? { Taken(nextGets(for: seeker)) }
+}
+
+/// An assignment that can be copied.
+struct Taken {
+    enum Work {
+        case gets([Call])
+        case write(Call, WriteOperation)
+    }
+
+    var work: Work
+    var lane: Lane
+    var drain: UInt64
+
+    init?(_ assignment: consuming CallQueue.Assignment?) {
+        guard let assignment else { return nil }
+        (lane, drain) = (assignment.lane, assignment.drain)
+        switch assignment.work {
+        case .gets(let calls):
+            var gets: [Call] = []
+            calls.forEach { gets.append($0) }
+            work = .gets(gets)
+        case .write(let call, let operation): work = .write(call, operation)
+        }
+    }
+}
+
+extension CallList {
+    init(_ calls: [Call]) {
+        self.init()
+        for call in calls { append(.passRetained(call)) }
     }
 }

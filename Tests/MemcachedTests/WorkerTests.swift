@@ -129,7 +129,7 @@ struct WorkerTests {
         try await eventually { staged.queue.waiting == 20 }
         for _ in 1...2 { _ = rounds.look() }
         // It would wait for ever for what is left to the reader.
-        let assignment = try #require(staged.queue.next(for: Worker.ID(staged.queue)))
+        let assignment = try #require(staged.queue.take(for: Worker.ID(staged.queue)))
         guard case .gets(let calls) = assignment.work else { throw CacheError(.storeFailure, "no gets") }
         for call in calls { call.finish(.item(nil)) }
         staged.queue.giveBack(assignment.lane)

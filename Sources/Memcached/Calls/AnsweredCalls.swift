@@ -12,26 +12,34 @@ final class AnsweredCalls: Sendable {
     /// How many nanoseconds so many tasks may keep the thread that answers them.
     private static func allowance(_ count: Int) -> UInt64 { 20_000 + 8_000 * UInt64(count) }
 
-    private let calls: [Call]
+    private let calls: Mutex<CallList>
     private let priority: TaskPriority?
-    private let next = Atomic(0)
 
     /// - Parameter calls: calls of one priority.
-    private init(_ calls: [Call], _ priority: JobPriority) {
-        self.calls = calls
+    private init(_ calls: consuming CallList, _ priority: JobPriority) {
+        self.calls = Mutex(calls)
         self.priority = TaskPriority(priority)
     }
 
     /// Leaves the tasks of calls whose answers are prepared to the global executor, but for those of the highest priority
     /// among them, which it returns.
-    static func leaveAllButMostUrgent(of calls: [Call]) -> AnsweredCalls? {
-        guard let first = calls.first?.priority else { return nil }
-        if calls.allSatisfy({ $0.priority.rawValue == first.rawValue }) { return AnsweredCalls(calls, first) }
-        let groups = Dictionary(grouping: calls) { $0.priority.rawValue }
-            .sorted { $0.key > $1.key }
-            .map { AnsweredCalls($0.value, JobPriority(rawValue: $0.key)) }
-        for group in groups.dropFirst() { group.leave() }
-        return groups.first
+    static func leaveAllButMostUrgent(of calls: consuming CallList) -> AnsweredCalls? {
+        let first = takeMostUrgent(of: &calls)
+        while let others = takeMostUrgent(of: &calls) { others.leave() }
+        return first
+    }
+
+    private static func takeMostUrgent(of calls: inout CallList) -> AnsweredCalls? {
+        guard !calls.isEmpty else { return nil }
+        var (lowest, highest) = (UInt8.max, UInt8.min)
+        calls.forEach {
+            lowest = min(lowest, $0.priority.rawValue)
+            highest = max(highest, $0.priority.rawValue)
+        }
+        let urgent =
+            lowest == highest
+            ? exchange(&calls, with: CallList()) : calls.take { $0.priority.rawValue == highest }
+        return AnsweredCalls(urgent, JobPriority(rawValue: highest))
     }
 
     /// The processor time of a thread that went on with tasks.
@@ -48,11 +56,11 @@ final class AnsweredCalls: Sendable {
     func goOn(_ clock: ThreadClock) -> Effort {
         let (began, processorBegan) = (clock.time(), clock.processorTime())
         var count = 0
-        while let place = take() {
-            calls.withUncounted(place) { $0.finishHere() }
+        while let (call, left) = take() {
+            call.finishHere()
             count += 1
             // Looking at the clock after each would cost as much as some tasks do.
-            guard count <= 2 || count.isMultiple(of: 8) || count == calls.count else { continue }
+            guard count <= 2 || count.isMultiple(of: 8) || left == 0 else { continue }
             guard clock.time() - began > Self.allowance(count) else { continue }
             // It may have been without a processor.
             let effort = Effort(began: processorBegan, ended: clock.processorTime(), isSlow: true)
@@ -65,18 +73,17 @@ final class AnsweredCalls: Sendable {
 
     /// Leaves the tasks that have not gone on yet to the global executor.
     func leave() {
-        let left = calls.count - next.load(ordering: .relaxed)
-        if left > Self.few {
+        if calls.withLock({ $0.count }) > Self.few {
             startJob()
         } else {
-            while let place = take() { calls[place].finish() }
+            while let (call, _) = take() { call.finish() }
         }
     }
 
-    /// The place of the next call, which nobody else takes.
-    private func take() -> Int? {
-        let place = next.add(1, ordering: .relaxed).oldValue
-        return place < calls.count ? place : nil
+    /// The next call, which nobody else takes, and how many are left. Whoever takes it frees it, most likely, and the call
+    /// that its task makes next finds the memory in the processor's cache.
+    private func take() -> (call: Call, left: Int)? {
+        calls.withLock { calls in calls.popFirst().map { ($0, calls.count) } }
     }
 
     private func startJob() {
@@ -84,9 +91,9 @@ final class AnsweredCalls: Sendable {
     }
 
     private func run() {
-        guard let first = take() else { return }
-        if next.load(ordering: .relaxed) < calls.count { startJob() }
-        calls[first].finishHere()
-        while let place = take() { calls[place].finishHere() }
+        guard let (first, left) = take() else { return }
+        if left > 0 { startJob() }
+        first.finishHere()
+        while let (call, _) = take() { call.finishHere() }
     }
 }

@@ -46,7 +46,7 @@ struct Backlog: ~Copyable {
     }
 
     /// Takes up to so many gets that are not over.
-    mutating func takeGets(atMost most: Int) -> [Call] {
+    mutating func takeGets(atMost most: Int) -> CallList {
         writesAreNext = true
         return gets.popFirst(atMost: most)
     }

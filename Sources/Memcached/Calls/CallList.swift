@@ -1,5 +1,6 @@
-/// Calls, in the order in which they came, linked by `next` and retained.
-struct CallList: ~Copyable {
+/// Calls, in the order in which they came, linked by `next` and retained. Nothing is allocated or counted for one that is
+/// appended, looked at or handed on with the list.
+struct CallList: ~Copyable, Sendable {
     private var head: Unmanaged<Call>?
     private var tail: Unmanaged<Call>?
 
@@ -9,15 +10,14 @@ struct CallList: ~Copyable {
     /// How many of the calls are not over.
     var waiting: Int {
         var count = 0
-        var next = head
-        while let call = next?.takeUnretainedValue() {
-            if !call.isOver { count += 1 }
-            next = call.next
-        }
+        forEach { if !$0.isOver { count += 1 } }
         return count
     }
 
     init() {}
+
+    /// A list of one call.
+    init(_ call: Call) { append(.passRetained(call)) }
 
     deinit {
         var next = head
@@ -32,6 +32,17 @@ struct CallList: ~Copyable {
         count += 1
     }
 
+    /// Looks at each call.
+    func forEach(_ body: (Call) throws -> Void) rethrows {
+        var next = head
+        while let call = next {
+            try call._withUnsafeGuaranteedRef {
+                try body($0)
+                next = $0.next
+            }
+        }
+    }
+
     /// Takes out the first call.
     ///
     /// - Parameter last: the last drain of the inlet that it may come from.
@@ -42,38 +53,30 @@ struct CallList: ~Copyable {
     }
 
     /// Takes out the first calls, up to so many that are not over. Those that are over before them are dropped.
-    mutating func popFirst(atMost most: Int) -> [Call] {
-        var calls: [Call] = []
-        calls.reserveCapacity(min(most, count))
+    mutating func popFirst(atMost most: Int) -> CallList {
+        var calls = CallList()
         while calls.count < most, let head {
             unlink(head)
-            if head._withUnsafeGuaranteedRef({ $0.isOver }) {
-                head.release()
-            } else {
-                calls.append(head.takeRetainedValue())
-            }
+            if head._withUnsafeGuaranteedRef({ $0.isOver }) { head.release() } else { calls.append(head) }
         }
         return calls
+    }
+
+    /// Takes out the calls for which something holds.
+    mutating func take(where holds: (Call) -> Bool) -> CallList {
+        var taken = CallList()
+        var rest = CallList()
+        while let head {
+            unlink(head)
+            if head._withUnsafeGuaranteedRef(holds) { taken.append(head) } else { rest.append(head) }
+        }
+        self = rest
+        return taken
     }
 
     private mutating func unlink(_ head: Unmanaged<Call>) {
         self.head = head._withUnsafeGuaranteedRef { $0.next }
         count -= 1
         if self.head == nil { tail = nil }
-    }
-}
-
-extension [Call] {
-    /// Does something with each call, whose references are not counted for it: the array has them.
-    func forEachUncounted(_ body: (Call) throws -> Void) rethrows {
-        for place in indices { try withUncounted(place, body) }
-    }
-
-    /// Does something with one of them.
-    func withUncounted<Result>(_ place: Int, _ body: (Call) throws -> Result) rethrows -> Result {
-        try withUnsafeBytes { references in
-            try references.load(fromByteOffset: place * MemoryLayout<Unmanaged<Call>>.stride, as: Unmanaged<Call>.self)
-                ._withUnsafeGuaranteedRef(body)
-        }
     }
 }

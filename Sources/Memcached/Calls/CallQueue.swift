@@ -8,9 +8,9 @@ import Synchronization
 // @unchecked: everything below `monitor` is touched by whoever holds it only.
 final class CallQueue: @unchecked Sendable {
     /// What a worker is to do next, and on which connection.
-    struct Assignment {
-        enum Work {
-            case gets([Call])
+    struct Assignment: ~Copyable {
+        enum Work: ~Copyable {
+            case gets(CallList)
             case write(Call, WriteOperation)
         }
 
@@ -108,14 +108,18 @@ final class CallQueue: @unchecked Sendable {
     /// closed and empty.
     func next(for worker: Worker.ID) -> Assignment? {
         var seeker = Seeker(worker: worker)
-        let (assignment, rest) = monitor.locked { () -> (Assignment?, Waiting) in
+        var rest = Waiting.nothing
+        let assignment = monitor.locked { () -> Assignment? in
             _ = readership.resign(worker)
             while true {
                 drain()
                 equip(&seeker)
-                if let assignment = takeWork(seeker) { return (assignment, workForAnother) }
+                if let assignment = takeWork(seeker) {
+                    rest = workForAnother
+                    return assignment
+                }
                 strip(&seeker)
-                if inlet.isClosed, backlog.isEmpty { return (nil, .nothing) }
+                if inlet.isClosed, backlog.isEmpty { return nil }
                 isLeftToOthers.store(!backlog.isEmpty, ordering: .sequentiallyConsistent)
                 sleepers.add(1, ordering: .sequentiallyConsistent)
                 if inlet.isEmpty { monitor.wait() }
@@ -132,7 +136,8 @@ final class CallQueue: @unchecked Sendable {
     /// write waits that only it can do. A connection that it brings is taken back otherwise.
     func nextGets(for seeker: Seeker) -> Assignment? {
         var seeker = seeker
-        let (assignment, rest) = monitor.locked { () -> (Assignment?, Waiting) in
+        var rest = Waiting.nothing
+        let assignment = monitor.locked { () -> Assignment? in
             drain()
             var assignment: Assignment?
             if seeker.isReady, seeker.lanesAsked < lanesForOne {
@@ -142,7 +147,8 @@ final class CallQueue: @unchecked Sendable {
                 }
             }
             if assignment == nil { strip(&seeker) }
-            return (assignment, workForAnother)
+            rest = workForAnother
+            return assignment
         }
         wakeSleeper(for: rest)
         return assignment
@@ -182,8 +188,9 @@ final class CallQueue: @unchecked Sendable {
 
     /// Gets and writes in turn, but for what the worker leaves to the reader.
     private func takeWork(_ seeker: Seeker) -> Assignment? {
-        backlog.isForWrite
-            ? takeWrite(seeker) ?? takeGets(seeker, atLeast: 1) : takeGets(seeker, atLeast: 1) ?? takeWrite(seeker)
+        if backlog.isForWrite, let write = takeWrite(seeker) { return write }
+        if let gets = takeGets(seeker, atLeast: 1) { return gets }
+        return takeWrite(seeker)
     }
 
     private func takeWrite(_ seeker: Seeker) -> Assignment? {

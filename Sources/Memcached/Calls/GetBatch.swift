@@ -22,7 +22,7 @@ struct GetBatch: ~Copyable {
     private static let mostKeptItems = 1024
 
     private(set) var keys = KeyBatch()
-    private var calls: [Call] = []
+    private var calls = CallList()
     /// For each call.
     private var places: [Place] = []
     /// Whether several calls want the same key.
@@ -36,13 +36,12 @@ struct GetBatch: ~Copyable {
     var callCount: Int { calls.count }
 
     /// Takes the place of the calls before.
-    mutating func fill(_ calls: [Call]) {
-        self.calls = calls
+    mutating func fill(_ calls: consuming CallList) {
         places.removeAll(keepingCapacity: true)
         furtherKeys.removeAll(keepingCapacity: true)
         hasRepeatedKeys = false
         keys.removeAll()
-        calls.forEachUncounted { call in
+        calls.forEach { call in
             switch call.request {
             case .get(let key):
                 places.append(Place(key: index(of: key), further: -1))
@@ -53,6 +52,7 @@ struct GetBatch: ~Copyable {
             }
         }
         if items.count < keys.count { items = [StoreItem?](repeating: nil, count: keys.count) }
+        self.calls = calls
     }
 
     private mutating func index(of key: StoreKey) -> Int {
@@ -74,15 +74,15 @@ struct GetBatch: ~Copyable {
     /// Prepares the answers of the calls, and returns the calls.
     ///
     /// - Parameter take: gets the items of all keys, by their index.
-    mutating func answer(_ take: (inout [StoreItem?], borrowing KeyBatch) throws -> Void) rethrows -> [Call] {
+    mutating func answer(_ take: (inout [StoreItem?], borrowing KeyBatch) throws -> Void) rethrows -> CallList {
         do { try take(&items, keys) } catch {
             items = []
             throw error
         }
         let furtherItems = furtherKeys.map { $0.indices.map { items[$0] } }
-        let calls = exchange(&calls, with: [])
+        let calls = exchange(&calls, with: CallList())
         var place = 0
-        calls.forEachUncounted { call in
+        calls.forEach { call in
             let (key, further) = (places[place].key, places[place].further)
             let item = hasRepeatedKeys ? items[key] : items[key].take()
             call.prepare(further < 0 ? .item(item) : .items(item, furtherItems[further]))
@@ -102,8 +102,7 @@ struct GetBatch: ~Copyable {
 
     /// Fails the calls.
     mutating func fail(_ error: any Error) {
-        for call in calls { call.finish(.failure(error)) }
-        calls = []
+        while let call = calls.popFirst() { call.finish(.failure(error)) }
     }
 }
 

@@ -16,7 +16,7 @@ final class Lane {
     var underWay: Int { batch.callCount }
 
     /// Asks for what calls want, and does not wait for the answers.
-    func ask(_ calls: [Call], _ drain: UInt64) {
+    func ask(_ calls: consuming CallList, _ drain: UInt64) {
         batch.fill(calls)
         connection.ask(for: batch.keys)
         self.drain = drain
@@ -25,7 +25,7 @@ final class Lane {
     /// Waits for the answers, and returns the calls with their answers prepared.
     ///
     /// - Throws: what the connection throws; then the calls have failed with it.
-    func answers() throws -> [Call] {
+    func answers() throws -> CallList {
         do {
             return try batch.answer { items, keys in try connection.take(&items, of: keys) }
         } catch {

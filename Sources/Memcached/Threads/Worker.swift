@@ -57,7 +57,7 @@ final class Worker: @unchecked Sendable {
         // Processor time is counted by thread, and this is another one.
         share = TaskShare()
         while true {
-            let answered: [Call]
+            let answered: CallList
             if asked.isEmpty {
                 guard let assignment = queue.next(for: ID(self)) else { break }
                 guard let done = begin(assignment) else { continue }
@@ -77,17 +77,17 @@ final class Worker: @unchecked Sendable {
     // MARK: Work
 
     /// Begins with some work, and returns the calls that are done, if any are.
-    private func begin(_ assignment: CallQueue.Assignment) -> [Call]? {
-        let lane = assignment.lane
-        switch assignment.work {
+    private func begin(_ assignment: consuming CallQueue.Assignment) -> CallList? {
+        let (lane, drain) = (assignment.lane, assignment.drain)
+        switch consume assignment.work {
         case .gets(let calls):
             // Should the server keep this worker waiting, the gets are to be left to others.
             watchdog.wake()
-            lane.ask(calls, assignment.drain)
+            lane.ask(calls, drain)
             asked.append(lane)
             return nil
         case .write(let call, let operation):
-            let answered = write(call, operation, assignment)
+            let answered = write(call, operation, on: lane, drain)
             queue.giveBack(lane)
             return answered
         }
@@ -108,9 +108,9 @@ final class Worker: @unchecked Sendable {
 
     /// Waits for what was asked first, and returns the calls, their answers prepared. What has come meanwhile is asked
     /// before their tasks go on, so that the server is busy while they do.
-    private func answers() -> [Call] {
+    private func answers() -> CallList {
         let lane = asked.removeFirst()
-        var calls: [Call] = []
+        var calls = CallList()
         do {
             calls = try lane.answers()
         } catch {
@@ -120,15 +120,15 @@ final class Worker: @unchecked Sendable {
         return calls
     }
 
-    private func write(_ call: Call, _ operation: WriteOperation, _ assignment: CallQueue.Assignment) -> [Call] {
-        guard !call.isOver else { return [] }
+    private func write(_ call: Call, _ operation: WriteOperation, on lane: Lane, _ drain: UInt64) -> CallList {
+        guard !call.isOver else { return CallList() }
         do {
-            call.prepare(.written(try assignment.lane.write(operation)))
-            return [call]
+            call.prepare(.written(try lane.write(operation)))
+            return CallList(call)
         } catch {
             call.finish(.failure(error))
-            failThoseWhoWaited(error, assignment.drain)
-            return []
+            failThoseWhoWaited(error, drain)
+            return CallList()
         }
     }
 
@@ -148,7 +148,7 @@ final class Worker: @unchecked Sendable {
 
     /// Goes on with the tasks of answered calls, here or on the global executor, and says whether this thread has the
     /// worker still.
-    private func goOn(with calls: [Call]) -> Bool {
+    private func goOn(with calls: consuming CallList) -> Bool {
         guard let calls = AnsweredCalls.leaveAllButMostUrgent(of: calls) else { return true }
         let clock = ThreadClock.system
         guard relieved.load(ordering: .relaxed) == 0, pace.allowsNext(at: clock.time()) else {

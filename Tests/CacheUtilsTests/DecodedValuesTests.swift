@@ -77,20 +77,20 @@ struct DecodedValuesTests {
     func bounded() {
         let values = DecodedValues<UInt64>()
         for identity in UInt64(0)..<200_000 { values.keep(identity, of: identity, size: 1) }
-        let kept = (UInt64(0)..<200_000).filter { values.value(of: $0) == $0 }
+        let kept = (UInt64(0)..<200_000).filter { (try? values.value(of: $0)) == $0 }
         #expect(kept == Array(200_000 - UInt64(DecodedValuesLimits.count)..<200_000))
-        #expect(values.value(of: 200_000) == nil)
+        #expect(throws: NotKept.self) { try values.value(of: 200_000) }
     }
 
     @Test("are bounded in the size of their payloads")
-    func boundedSize() {
+    func boundedSize() throws {
         let values = DecodedValues<UInt64>()
         for identity in UInt64(0)..<20_000 {
             // Twice, as by two callers that have decoded it at once.
             for _ in 1...2 { values.keep(identity, of: identity, size: 4096) }
-            #expect(values.value(of: identity) == identity)
+            #expect(try values.value(of: identity) == identity)
         }
-        let kept = (UInt64(0)..<20_000).count { values.value(of: $0) != nil }
+        let kept = (UInt64(0)..<20_000).count { (try? values.value(of: $0)) != nil }
         #expect(kept == DecodedValuesLimits.size / 4096)
     }
 
@@ -100,6 +100,36 @@ struct DecodedValuesTests {
         var random = SystemRandomNumberGenerator()
         let identities = (0..<10_000).map { _ in random.next() }
         for identity in identities { values.keep(identity, of: identity, size: 100) }
-        #expect(identities.count { values.value(of: $0) == $0 } > 9_000)
+        #expect(identities.count { (try? values.value(of: $0)) == $0 } > 9_000)
+    }
+
+    /// Counts how many of it there are.
+    private final class Tracked: Sendable {
+        private let gone: Counter
+
+        init(_ count: Counter, gone: Counter) {
+            self.gone = gone
+            count.increment()
+        }
+
+        deinit { gone.increment() }
+    }
+
+    @Test("are freed when others are kept instead, and with the table, but not while a caller has them")
+    func freeing() throws {
+        let (count, gone) = (Counter(), Counter())
+        var kept: Tracked?
+        do {
+            let values = DecodedValues<Tracked>()
+            for identity in UInt64(0)..<20_000 {
+                for _ in 1...2 { values.keep(Tracked(count, gone: gone), of: identity, size: 4096) }
+            }
+            #expect(count.value - gone.value == DecodedValuesLimits.size / 4096)
+            kept = try values.value(of: 19_999)
+        }
+        #expect(count.value - gone.value == 1)
+        withExtendedLifetime(kept) {}
+        kept = nil
+        #expect(count.value == gone.value)
     }
 }

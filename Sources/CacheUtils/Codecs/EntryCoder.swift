@@ -45,7 +45,7 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
     private func decode(
         _ bytes: ArraySlice<UInt8>, of identity: UInt64, keptIn decoded: DecodedValues<Value>
     ) throws -> Value {
-        if let value = decoded.value(of: identity) { return value }
+        do { return try decoded.value(of: identity) } catch {}
         let value = try codec.decode(bytes)
         decoded.keep(value, of: identity, size: bytes.count)
         return value

@@ -48,6 +48,37 @@ struct GetBatchTests {
         items.map { $0.map { String(decoding: $0.value, as: UTF8.self) } ?? "-" }.joined()
     }
 
+    @Test("has no item left of the batch before, answered or failed")
+    func nothingLeft() async throws {
+        let queue = CallQueue(maximumBatch: 100)
+        let group = [try key("g")]
+        var batch = GetBatch()
+        /// Answers gets of these keys, and says which have an item.
+        func found(_ names: String, _ take: (inout [StoreItem?]) throws -> Void) async throws -> [Bool] {
+            let calls = try names.map { Call(.getAll(try key(String($0)), group), in: queue) }
+            batch.fill(CallList(calls))
+            try batch.answer { items, _ in try take(&items) }.forEach { $0.finish() }
+            var found: [Bool] = []
+            for call in calls {
+                guard case .items(let item, let others) = try await call.wait() else { continue }
+                found.append(item != nil || others != [nil])
+            }
+            return found
+        }
+        for names in ["ab", "aba"] {
+            #expect(try await found(names) { for place in $0.indices { $0[place] = try item("x") } }.allSatisfy(\.self))
+            #expect(try await found(names) { _ in } == names.map { _ in false })
+            await #expect(throws: CacheError.self) {
+                try await found(names) { items in
+                    items[0] = try item("x")
+                    throw CacheError(.timeout, "no answer")
+                }
+            }
+            batch.fail(CacheError(.timeout, "no answer"))
+            #expect(try await found(names) { _ in } == names.map { _ in false })
+        }
+    }
+
     @Test("fails all its calls")
     func failing() async throws {
         let queue = CallQueue(maximumBatch: 100)

@@ -59,10 +59,10 @@ struct StagedWorker {
 
     var connection: StagedConnection { connections[0] }
 
-    init(connections: Int = 1, isReady: Bool = true) {
+    init(connections: Int = 1, isReady: Bool = true, clock: ThreadClock = .system) {
         self.connections = (0..<connections).map { _ in StagedConnection(isReady: isReady) }
         queue = CallQueue(maximumBatch: 1000, lanes: self.connections.map { Lane($0) })
-        worker = Worker(queue: queue, watchdog: watchdog)
+        worker = Worker(queue: queue, watchdog: watchdog, clock: clock)
     }
 
     /// Starts the worker's thread. Without a watchdog it keeps the connection whatever its tasks do, even on a machine

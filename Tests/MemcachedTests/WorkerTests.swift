@@ -38,6 +38,29 @@ struct WorkerTests {
         #expect(staged.connection.closed.value == 1)
     }
 
+    @Test("tells its queue when tasks take most of its time")
+    func taskShare() async throws {
+        let looks = Counter()
+        // Nine of ten milliseconds of processor time are those of tasks: the clock is asked before and after them.
+        let clock = ThreadClock(
+            time: { 0 },
+            processorTime: {
+                let look = UInt64(looks.increment())
+                return look / 2 * 10_000_000 + look % 2 * 1_000_000
+            })
+        let staged = StagedWorker(clock: clock)
+        let tasks = (0..<100).map { _ in Task { try await staged.get() } }
+        try await eventually { staged.queue.waiting == 100 }
+        try staged.start(isWatched: false)
+        #expect(!staged.queue.isWorthSharing)
+        // The first time begins what the share is counted of.
+        staged.connection.answer(2)
+        try await eventually { staged.queue.isWorthSharing }
+        staged.connection.answer(100)
+        for task in tasks { try await task.value }
+        try await staged.stop()
+    }
+
     // MARK: Asking ahead
 
     @Test("asks for what has come before it goes on with tasks, if it is worth a call", arguments: [15, 16])

@@ -67,7 +67,7 @@ final class CallQueue: @unchecked Sendable {
     /// before, which may have been another worker's.
     private var mostWaiting = (now: 0, before: 0)
     /// Whether it is worth trying to share the gets: tasks take most of the time, and enough gets wait for two workers.
-    private(set) var isWorthSharing = false
+    private var worthSharing = false
     private var sharing = SharingTrial()
     private var getsTaken = 0
 
@@ -240,8 +240,8 @@ final class CallQueue: @unchecked Sendable {
         monitor.locked {
             let most = max(mostWaiting.now, mostWaiting.before)
             mostWaiting = (0, mostWaiting.now)
-            isWorthSharing = tasksTakeMost && most >= (isWorthSharing ? Self.enoughForTwo : Self.manyForTwo)
-            if isWorthSharing { sharing.note(gets: getsTaken, at: time) } else { sharing.stop() }
+            worthSharing = tasksTakeMost && most >= (worthSharing ? Self.enoughForTwo : Self.manyForTwo)
+            if worthSharing { sharing.note(gets: getsTaken, at: time) } else { sharing.stop() }
             isShared = sharing.isShared
         }
     }
@@ -290,6 +290,8 @@ final class CallQueue: @unchecked Sendable {
             return backlog.waiting
         }
     }
+
+    var isWorthSharing: Bool { monitor.locked { worthSharing } }
 
     /// How many workers sleep, or are about to.
     var sleeping: Int { sleepers.load(ordering: .relaxed) }

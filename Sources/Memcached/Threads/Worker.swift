@@ -22,6 +22,7 @@ final class Worker: @unchecked Sendable {
 
     private let queue: CallQueue
     private let watchdog: Watchdog
+    private let clock: ThreadClock
     /// The connections on which gets are under way, in the order in which they were asked.
     private var asked: [Lane] = []
     private var share = TaskShare()
@@ -36,9 +37,10 @@ final class Worker: @unchecked Sendable {
     private let relieved = Atomic(0)
     private let ended = Atomic(false)
 
-    init(queue: CallQueue, watchdog: Watchdog) {
+    init(queue: CallQueue, watchdog: Watchdog, clock: ThreadClock = .system) {
         self.queue = queue
         self.watchdog = watchdog
+        self.clock = clock
     }
 
     var turn: Turn { Turn(count: turns.load(ordering: .sequentiallyConsistent)) }
@@ -150,7 +152,6 @@ final class Worker: @unchecked Sendable {
     /// worker still.
     private func goOn(with calls: consuming CallList) -> Bool {
         guard let calls = AnsweredCalls.leaveAllButMostUrgent(of: calls) else { return true }
-        let clock = ThreadClock.system
         guard relieved.load(ordering: .relaxed) == 0, pace.allowsNext(at: clock.time()) else {
             calls.leave()
             return true
@@ -187,7 +188,7 @@ final class Worker: @unchecked Sendable {
         answered = nil
         resign()
         if willLook { queue.doesNotLook() }
-        pace.note(slow: Watchdog.longestTurn, at: ThreadClock.system.time())
+        pace.note(slow: Watchdog.longestTurn, at: clock.time())
         return true
     }
 

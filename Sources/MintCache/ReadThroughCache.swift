@@ -64,8 +64,8 @@ public final class ReadThroughCache: Sendable {
 
     /// The fresh value in an answer. It is reported.
     ///
-    /// By itself and not inlined: what it needs would be kept in the frame of the call, which is in its task's memory while
-    /// it waits for the store.
+    /// By itself and not inlined: what it needs would be kept in the frame of the call, which is in its task's memory
+    /// while it waits for the store.
     ///
     /// - Throws: when there is none that can be decoded. An optional of the value would be one more allocation.
     @inline(never)
@@ -76,13 +76,9 @@ public final class ReadThroughCache: Sendable {
             case .stamps(let stamps) = stamps(answer.generations, of: entry.groups),
             record.isHit(under: stamps, at: clock.now)
         else { throw NoHit() }
-        do {
-            let value = try coder.decode(record)
-            report(.hit, entry.key)
-            return value
-        } catch {
-            throw NoHit()
-        }
+        let value = try coder.decode(record)
+        report(.hit, entry.key)
+        return value
     }
 
     private struct NoHit: Error {}
@@ -275,6 +271,8 @@ public final class ReadThroughCache: Sendable {
     }
 
     /// Reports that the store failed.
+    ///
+    /// Not inlined: each call would allocate room for the error that it compares with, which has no size of its own.
     ///
     /// - Throws: `CancellationError`, which is not the store's failure.
     @inline(never)

@@ -103,6 +103,24 @@ struct DecodedValuesTests {
         #expect(identities.count { (try? values.value(of: $0)) == $0 } > 9_000)
     }
 
+    @Test("can be of types of any size and alignment")
+    func layouts() throws {
+        struct Wide: Sendable, Equatable {
+            var numbers: SIMD16<Double>
+            var text: String
+        }
+        struct Empty: Sendable, Equatable {}
+        func check<Value: Equatable & Sendable>(_ value: Value) throws {
+            let values = DecodedValues<Value>()
+            for identity in UInt64(0)..<100 { values.keep(value, of: identity, size: 0) }
+            for identity in UInt64(0)..<100 { #expect(try values.value(of: identity) == value) }
+        }
+        try check(Wide(numbers: SIMD16(repeating: 0.5), text: "text that is too long to be kept in the string itself"))
+        try check(Empty())
+        try check(Int?.none)
+        try check(UInt8(7))
+    }
+
     /// Counts how many of it there are.
     private final class Tracked: Sendable {
         private let gone: Counter

@@ -2,7 +2,7 @@ import Foundation
 import MintCache
 import Testing
 
-@testable import CacheUtils
+@testable public import CacheUtils
 
 private enum Color: String, CacheKeyComponent {
     case red, green
@@ -53,6 +53,9 @@ private struct Chatty: CacheKeyComponent {
     }
 }
 
+extension Int128: CacheKeyComponent {}
+extension UInt128: CacheKeyComponent {}
+
 @Suite("A key")
 struct KeyTests {
     private let cache = Cache(store: InMemoryStore(), namespace: "shop", version: "7")
@@ -77,6 +80,29 @@ struct KeyTests {
         #expect(try key(Color.red, Color.green) == #""red","green""#)
         #expect(try key(Point(x: 1, y: 2), Tagged(text: "t")) == #"(1,2),"t""#)
         #expect(try key([Point(x: 1, y: 2)]) == "[(1,2)]")
+    }
+
+    private func checkIntegers<Number: FixedWidthInteger & CacheKeyComponent>(_ type: Number.Type) throws {
+        var numbers: [Number] = [.min, .max, .min + 1, .max - 1, 0, 1, 9, 10, 99, 100]
+        if Number.isSigned { numbers += [0 &- 1, 0 &- 9, 0 &- 10, 0 &- 100] }
+        for shift in 0..<Number.bitWidth { numbers.append(Number.random(in: .min ... .max) >> shift) }
+        for number in numbers { #expect(try key(number) == number.description) }
+    }
+
+    @Test("writes integers of all widths as they are described")
+    func integers() throws {
+        try checkIntegers(Int.self)
+        try checkIntegers(Int8.self)
+        try checkIntegers(Int16.self)
+        try checkIntegers(Int32.self)
+        try checkIntegers(Int64.self)
+        try checkIntegers(UInt.self)
+        try checkIntegers(UInt8.self)
+        try checkIntegers(UInt16.self)
+        try checkIntegers(UInt32.self)
+        try checkIntegers(UInt64.self)
+        try checkIntegers(Int128.self)
+        try checkIntegers(UInt128.self)
     }
 
     @Test("writes equal sets and dictionaries equally")

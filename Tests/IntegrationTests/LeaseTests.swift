@@ -150,7 +150,8 @@ struct LeaseTests {
             stage.answer.open()
             #expect(try await stage.second.value == (succeeds ? 1 : 2))
             #expect(stage.bench.clock.pauses == 0)
-            // What a failed load leaves behind goes after a second of the store's own time, in the middle of a load or not.
+            // What a failed load leaves behind goes after a second of the store's own time, in the middle of a load or
+            // not.
             if succeeds { #expect(stage.scripted.roundTrips == 1) }
         }
     }

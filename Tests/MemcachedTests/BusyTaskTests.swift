@@ -12,8 +12,8 @@ struct BusyTaskTests {
 
     // MARK: On the global executor
 
-    /// Waits until so many gets are queued, and leaves their tasks to the global executor, with the test in the place of
-    /// the worker.
+    /// Waits until so many gets are queued, and leaves their tasks to the global executor, with the test in the place
+    /// of the worker.
     private func leave(_ count: Int) async throws {
         try await eventually { staged.queue.waiting == count }
         // Then all are given at once, and not the half of them.

@@ -53,29 +53,38 @@ struct GetBatchTests {
         let queue = CallQueue(maximumBatch: 100)
         let group = [try key("g")]
         var batch = GetBatch()
-        /// Answers gets of these keys, and says which have an item.
-        func found(_ names: String, _ take: (inout [StoreItem?]) throws -> Void) async throws -> [Bool] {
-            let calls = try names.map { Call(.getAll(try key(String($0)), group), in: queue) }
+        /// Answers gets of these keys, upper case for those with a group, and says which have an item.
+        func found(_ names: String, _ take: (inout [StoreItem?], Int) throws -> Void) async throws -> [Bool] {
+            let calls = try names.map { name in
+                let key = try key(String(name))
+                return Call(name.isUppercase ? .getAll(key, group) : .get(key), in: queue)
+            }
             batch.fill(CallList(calls))
-            try batch.answer { items, _ in try take(&items) }.forEach { $0.finish() }
+            try batch.answer { items, keys in try take(&items, keys.count) }.forEach { $0.finish() }
             var found: [Bool] = []
             for call in calls {
-                guard case .items(let item, let others) = try await call.wait() else { continue }
-                found.append(item != nil || others != [nil])
+                switch try await call.wait() {
+                case .item(let item): found.append(item != nil)
+                case .items(let item, let others): found.append(item != nil || others != [nil])
+                default: Issue.record("another answer")
+                }
             }
             return found
         }
-        for names in ["ab", "aba"] {
-            #expect(try await found(names) { for place in $0.indices { $0[place] = try item("x") } }.allSatisfy(\.self))
-            #expect(try await found(names) { _ in } == names.map { _ in false })
+        let many = String(String.UnicodeScalarView((0x4E00..<0x5300).compactMap(Unicode.Scalar.init)))
+        for names in ["ab", "aba", "AB", "ABA", many, many + "A"] {
+            let none = names.map { _ in false }
+            let all = try await found(names) { for place in 0..<$1 { $0[place] = try item("x") } }
+            #expect(all.allSatisfy { $0 })
+            #expect(try await found(names) { _, _ in } == none)
             await #expect(throws: CacheError.self) {
-                try await found(names) { items in
+                try await found(names) { items, _ in
                     items[0] = try item("x")
                     throw CacheError(.timeout, "no answer")
                 }
             }
             batch.fail(CacheError(.timeout, "no answer"))
-            #expect(try await found(names) { _ in } == names.map { _ in false })
+            #expect(try await found(names) { _, _ in } == none)
         }
     }
 

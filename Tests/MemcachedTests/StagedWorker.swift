@@ -83,8 +83,8 @@ struct StagedWorker {
         }
     }
 
-    /// Starts a task that gets and then does something, and returns when the server was asked and the task is suspended:
-    /// an answer that came earlier would not go on with it.
+    /// Starts a task that gets and then does something, and returns when the server was asked and the task is
+    /// suspended: an answer that came earlier would not go on with it.
     func suspendedGet<Result: Sendable>(
         then body: @escaping @Sendable () async throws -> Result
     ) async throws -> Task<Result, any Error> {

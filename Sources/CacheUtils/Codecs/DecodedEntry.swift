@@ -2,7 +2,8 @@
 ///
 /// It is no object: what is read of it is read under a lock, so that nobody has to count references to it, which is a
 /// write to memory that is in no processor's cache.
-// @unchecked: the values are Sendable, and the memory is written when it is made only.
+// @unchecked: the values are Sendable, and the memory is written when it is made and when it is freed only, which
+// whoever took the entry out of the table does.
 struct DecodedEntry: @unchecked Sendable {
     private let memory: UnsafeMutableRawPointer
 

@@ -1,5 +1,5 @@
-/// A table of decoded values, four-way set associative. It owns its memory and not the entries, which it hands back. It is
-/// not generic, because generic code would look up metadata at every step.
+/// A table of decoded values, four-way set associative. It owns its memory and not the entries: it hands each one back
+/// once. It is not generic, because generic code would look up metadata at every step.
 struct DecodedSets: ~Copyable {
     private static let ways = 4
     private static let fewestSlots = 64

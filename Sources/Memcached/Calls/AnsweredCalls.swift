@@ -21,8 +21,8 @@ final class AnsweredCalls: Sendable {
         self.priority = TaskPriority(priority)
     }
 
-    /// Leaves the tasks of calls whose answers are prepared to the global executor, but for those of the highest priority
-    /// among them, which it returns.
+    /// Leaves the tasks of calls whose answers are prepared to the global executor, but for those of the highest
+    /// priority among them, which it returns.
     static func leaveAllButMostUrgent(of calls: consuming CallList) -> AnsweredCalls? {
         let first = takeMostUrgent(of: &calls)
         while let others = takeMostUrgent(of: &calls) { others.leave() }
@@ -80,8 +80,8 @@ final class AnsweredCalls: Sendable {
         }
     }
 
-    /// The next call, which nobody else takes, and how many are left. Whoever takes it frees it, most likely, and the call
-    /// that its task makes next finds the memory in the processor's cache.
+    /// The next call, which nobody else takes, and how many are left. Whoever takes it frees it, most likely, and finds
+    /// the memory for the call that its task makes next in the processor's cache.
     private func take() -> (call: Call, left: Int)? {
         calls.withLock { calls in calls.popFirst().map { ($0, calls.count) } }
     }

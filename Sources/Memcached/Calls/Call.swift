@@ -7,8 +7,9 @@ import Synchronization
 /// It is also its own place in the queue, so that queueing allocates nothing, and the place where its task waits: an
 /// actor that is its own executor. A task that enters it is suspended, and the call keeps the job that is the rest of
 /// the task until there is an answer. ``AnsweredCalls`` tells what that is good for.
-// nonisolated(unsafe): `next` and `drain` belong to whoever has the call: the task that pushes it, then the holder of
-// the queue's lock. `job` is written before `phase` publishes it, and `answer` before `phase` says that it is there.
+// nonisolated(unsafe): `next` and `drain` belong to whoever has the list that the call is in: the task that pushes it,
+// the queue under its lock, the worker that has the lane, then `AnsweredCalls` under its own lock. `job` is written
+// before `phase` publishes it, and `answer` before `phase` says that it is there.
 final actor Call: SerialExecutor {
     /// What is asked.
     enum Request {
@@ -44,8 +45,8 @@ final actor Call: SerialExecutor {
     nonisolated(unsafe) var drain: UInt64 = 0
     /// The priority of the task.
     private(set) nonisolated(unsafe) var priority = JobPriority(rawValue: 0)
-    /// Not counted, or all threads would count at one place. It is used until ``enqueue(_:)`` has queued the call; until
-    /// then the task cannot go on, and so the store that it called and the queue are there.
+    /// Not counted, or all threads would count at one place. It is used until ``enqueue(_:)`` has queued the call;
+    /// until then the task cannot go on, and so the store that it called and the queue are there.
     private nonisolated let queue: Unmanaged<CallQueue>
     private nonisolated let phase = Atomic(Phase.made)
     /// The rest of the task.
@@ -146,14 +147,14 @@ final actor Call: SerialExecutor {
         !advance(from: .made, to: phase) && advance(from: .waiting, to: phase)
     }
 
-    /// Has the global executor go on with the task: in a job of its own, since an executor takes itself for the one that
-    /// the task prefers when it is given the task's.
+    /// Has the global executor go on with the task: in a job of its own, since an executor takes itself for the one
+    /// that the task prefers when it is given the task's.
     private nonisolated func resume() {
         Task.detached(priority: TaskPriority(priority)) { self.goOn() }
     }
 
-    /// Goes on with the task, on this thread as one of the global executor: where the task has no isolation and prefers no
-    /// executor, without queueing it once more.
+    /// Goes on with the task, on this thread as one of the global executor: where the task has no isolation and prefers
+    /// no executor, without queueing it once more.
     private nonisolated func goOn() {
         job?.runSynchronously(on: Self.globalExecutor)
     }

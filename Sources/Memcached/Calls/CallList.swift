@@ -1,5 +1,6 @@
-/// Calls, in the order in which they came, linked by `next` and retained. Nothing is allocated or counted for one that is
-/// appended, looked at or handed on with the list.
+/// Calls, in the order in which they came, linked by `next` and retained. Whoever has the list has its calls' links.
+///
+/// Nothing is allocated or counted for a call that is appended, looked at or handed on with the list.
 struct CallList: ~Copyable, Sendable {
     private var head: Unmanaged<Call>?
     private var tail: Unmanaged<Call>?

@@ -43,8 +43,8 @@ final class CallQueue: @unchecked Sendable {
         case writes
     }
 
-    /// Where fewer gets wait, two workers would have small batches: the cached functions of 64 tasks made a fifth less of
-    /// them than one did.
+    /// Where fewer gets wait, two workers would have small batches: the cached functions of 64 tasks made a fifth less
+    /// of them than one did.
     private static let manyForTwo = 96
     /// Two workers, each of which takes all that waits, leave fewer to wait than one that takes half of it.
     private static let enoughForTwo = 72
@@ -90,9 +90,9 @@ final class CallQueue: @unchecked Sendable {
         }
     }
 
-    /// Wakes one worker, if any sleeps; for gets only if no other is going to take them. A worker says that it will sleep,
-    /// or that it looks now, before it looks into the inlet, and a task pushes before it looks for workers: one of them
-    /// sees the other.
+    /// Wakes one worker, if any sleeps; for gets only if no other is going to take them. A worker says that it will
+    /// sleep, or that it looks now, before it looks into the inlet, and a task pushes before it looks for workers: one
+    /// of them sees the other.
     private func wakeSleeper(for work: Waiting) {
         guard work != .nothing, sleepers.load(ordering: .sequentiallyConsistent) > 0 else { return }
         guard work == .writes || !(areLookedFor || isLeftToOthers.load(ordering: .sequentiallyConsistent)) else {
@@ -104,8 +104,8 @@ final class CallQueue: @unchecked Sendable {
 
     // MARK: For workers
 
-    /// The next work for a worker that has none, as soon as there is any and a connection for it; `nil` when the queue is
-    /// closed and empty.
+    /// The next work for a worker that has none, as soon as there is any and a connection for it; `nil` when the queue
+    /// is closed and empty.
     func next(for worker: Worker.ID) -> Assignment? {
         var seeker = Seeker(worker: worker)
         var rest = Waiting.nothing
@@ -132,8 +132,8 @@ final class CallQueue: @unchecked Sendable {
         return assignment
     }
 
-    /// More gets for a worker that is about to wait for others, or to go on with tasks: if there are enough of them, and no
-    /// write waits that only it can do. A connection that it brings is taken back otherwise.
+    /// More gets for a worker that is about to wait for others, or to go on with tasks: if there are enough of them,
+    /// and no write waits that only it can do. A connection that it brings is taken back otherwise.
     func nextGets(for seeker: Seeker) -> Assignment? {
         var seeker = seeker
         var rest = Waiting.nothing
@@ -154,8 +154,8 @@ final class CallQueue: @unchecked Sendable {
         return assignment
     }
 
-    /// Before it waits any get is enough. While it goes on with tasks more will come: then the server is given something
-    /// to do, and more than that only if it is a batch by itself.
+    /// Before it waits any get is enough. While it goes on with tasks more will come: then the server is given
+    /// something to do, and more than that only if it is a batch by itself.
     private func enough(for seeker: Seeker) -> Int {
         if seeker.inHand == 0 { return 1 }
         return seeker.lanesAsked == 0 ? Readership.many : maximumBatch
@@ -198,8 +198,8 @@ final class CallQueue: @unchecked Sendable {
         return Assignment(work: .write(call, operation), lane: lane, drain: backlog.drains)
     }
 
-    /// Half of the gets that wait, are under way and in hand, so that the server works on one half while the tasks of the
-    /// other go on; all, where another worker has the other half.
+    /// Half of the gets that wait, are under way and in hand, so that the server works on one half while the tasks of
+    /// the other go on; all, where another worker has the other half.
     private func takeGets(_ seeker: Seeker, atLeast fewest: Int) -> Assignment? {
         let waiting = backlog.getCount
         mostWaiting.now = max(mostWaiting.now, waiting)
@@ -234,8 +234,8 @@ final class CallQueue: @unchecked Sendable {
         set { shared.store(newValue, ordering: .relaxed) }
     }
 
-    /// Notes whether tasks have taken most of a worker's time of late: then two workers may do more than one, if there are
-    /// enough gets for both.
+    /// Notes whether tasks have taken most of a worker's time of late: then two workers may do more than one, if there
+    /// are enough gets for both.
     func note(tasksTakeMost: Bool, at time: UInt64) {
         monitor.locked {
             let most = max(mostWaiting.now, mostWaiting.before)
@@ -249,7 +249,8 @@ final class CallQueue: @unchecked Sendable {
     /// Whether a worker is going to look for work before long.
     private var areLookedFor: Bool { lookers.load(ordering: .sequentiallyConsistent) > 0 }
 
-    /// Says that a worker is going to look for work before long, so that no other is woken for gets that come meanwhile.
+    /// Says that a worker is going to look for work before long, so that no other is woken for gets that come
+    /// meanwhile.
     func willLook() { lookers.add(1, ordering: .sequentiallyConsistent) }
 
     /// Takes that back; the worker looks now.
@@ -291,6 +292,7 @@ final class CallQueue: @unchecked Sendable {
         }
     }
 
+    /// Whether sharing is on trial, for tests.
     var isWorthSharing: Bool { monitor.locked { worthSharing } }
 
     /// How many workers sleep, or are about to.

@@ -28,8 +28,8 @@ struct GetBatch: ~Copyable {
     /// Whether several calls want the same key.
     private var hasRepeatedKeys = false
     private var furtherKeys: [FurtherKeys] = []
-    /// By the indices of the keys, and `nil` but while answers are prepared. It is kept, since memory of this size would
-    /// make the C library's allocator tidy up all that is small, each time.
+    /// By the indices of the keys, and `nil` but while answers are prepared. It is kept, since asking for memory of
+    /// this size makes glibc's allocator tidy up all that is small.
     private var items: [StoreItem?] = []
 
     /// How many calls asked, and have no answer yet.

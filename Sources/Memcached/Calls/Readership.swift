@@ -1,9 +1,9 @@
 /// Which worker the gets of a queue are left to.
 ///
-/// One worker that asks for all of them has the largest batches, is never out of the processor's caches, and asks on one
-/// connection while it takes the answers of another: two that shared the gets of 256 tasks made an eighth less of them. So
-/// as long as one keeps up it is the reader, and the others do what it cannot: writes, a few gets that come while it waits
-/// for the server, and whatever comes when it has asked on as many connections as it may.
+/// One worker that asks for all of them has the largest batches, is never out of the processor's caches, and asks on
+/// one connection while it takes the answers of another: two that shared the gets of 256 tasks made an eighth less of
+/// them. So as long as one keeps up it is the reader, and the others do what it cannot: writes, a few gets that come
+/// while it waits for the server, and whatever comes when it has asked on as many connections as it may.
 struct Readership {
     /// So many gets are left to a reader that waits for the server: it will ask for them together.
     static let many = 16

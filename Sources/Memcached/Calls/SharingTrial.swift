@@ -1,9 +1,9 @@
 /// Finds out by trying whether two workers that share the gets make more of them than one.
 ///
-/// It depends on the machine. Where memcached is elsewhere, or answers out of its processor's cache, the second worker has
-/// a core to itself; where it shares one with a server whose values fill the cache, both are slower for it. So now and then
-/// the other way is tried for one epoch, and kept if it makes more than the epoch before. A trial that was in vain doubles
-/// the time until the next one.
+/// It depends on the machine. Where memcached is elsewhere, or answers out of its processor's cache, the second worker
+/// has a core to itself; where it shares one with a server whose values fill the cache, both are slower for it. So now
+/// and then the other way is tried for one epoch, and kept if it makes more than the epoch before. A trial that was in
+/// vain doubles the time until the next one.
 struct SharingTrial {
     /// In nanoseconds.
     static let epoch: UInt64 = 10_000_000

@@ -10,7 +10,8 @@ protocol ServerConnection: AnyObject {
 
     /// Takes the items of all keys of the batch that was asked for.
     ///
-    /// - Parameter items: by the indices of the keys; `nil` before, and unspecified after an error.
+    /// - Parameter items: by the indices of the keys, `nil` before, and unspecified after an error. There may be more
+    ///   than keys; those are left alone.
     func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) throws
 
     /// Writes, and says whether that took place.

@@ -12,8 +12,8 @@ struct TaskShare {
 
     /// Notes that the worker went on with tasks.
     ///
-    /// - Returns: at the end of a window, whether tasks take most of the time: as before, where it is about a half; `nil`
-    ///   within a window.
+    /// - Returns: at the end of a window, whether tasks take most of the time: as before, where it is about a half;
+    /// `nil`   within a window.
     mutating func note(_ effort: AnsweredCalls.Effort) -> Bool? {
         guard let began = windowBegan else {
             windowBegan = effort.ended

@@ -7,9 +7,9 @@ import Musl
 #endif
 import Synchronization
 
-/// Looks after workers from a thread of its own: when a task keeps a worker's thread, another thread takes over, so that
-/// no call waits for the code of another caller for more than some milliseconds; and when the server keeps the reader
-/// waiting, the gets are left to other workers.
+/// Looks after workers from a thread of its own: when a task keeps a worker's thread, another thread takes over, so
+/// that no call waits for the code of another caller for more than some milliseconds; and when the server keeps the
+/// reader waiting, the gets are left to other workers.
 ///
 /// It looks every two milliseconds while workers go on with tasks, and sleeps when they have not done so for twenty.
 final class Watchdog: Sendable {
@@ -70,8 +70,8 @@ struct WatchdogRounds {
     /// Whether all workers have ended.
     var areOver: Bool { workers.allSatisfy(\.hasEnded) }
 
-    /// Relieves each worker that goes on with the same tasks as at the last look, and has one that has waited since then
-    /// leave the gets to others.
+    /// Relieves each worker that goes on with the same tasks as at the last look, and has one that has waited since
+    /// then leave the gets to others.
     ///
     /// - Returns: whether nothing has happened since then, and nothing is to be done.
     mutating func look() -> Bool {

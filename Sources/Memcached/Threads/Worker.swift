@@ -5,9 +5,9 @@ import Synchronization
 /// waited for it.
 ///
 /// A worker asks on one connection before it takes the answers of another, so that server and client work at the same
-/// time. As a task that soon waits for the next call does so here, most calls need no other thread, and none has to be woken.
-/// Tasks that are not quick are left to the global executor (``AnsweredCalls``, ``Pace``), and should one keep the
-/// thread, ``Watchdog`` has another one take over.
+/// time. As a task that soon waits for the next call does so here, most calls need no other thread, and none has to be
+/// woken. Tasks that are not quick are left to the global executor (``AnsweredCalls``, ``Pace``), and should one keep
+/// the thread, ``Watchdog`` has another one take over.
 // @unchecked: everything but the atomics belongs to the thread that has the worker. It gives that up when it counts
 // `turns` up to go on with tasks, and has it again if it is the one who counts it up once more.
 final class Worker: @unchecked Sendable {
@@ -32,8 +32,8 @@ final class Worker: @unchecked Sendable {
     /// Whether the queue was told that this worker is going to look for work.
     private var willLook = false
     private let turns = Atomic<UInt64>(0)
-    /// Threads that were relieved and are still with their task. While there is one, no task can take another: there are
-    /// at most two threads for a worker.
+    /// Threads that were relieved and are still with their task. While there is one, no task can take another: there
+    /// are at most two threads for a worker.
     private let relieved = Atomic(0)
     private let ended = Atomic(false)
 
@@ -95,8 +95,8 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// Looks for what has come meanwhile, and asks for it if it is enough and the server answers: a second connection to
-    /// a server that answers is quickly made.
+    /// Looks for what has come meanwhile, and asks for it if it is enough and the server answers: a second connection
+    /// to a server that answers is quickly made.
     ///
     /// - Parameters:
     ///   - lane: one that was answered. It is given back otherwise.
@@ -134,8 +134,8 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// After a timeout: whoever waited for the server all the while, in the queue or on the other connection, would only
-    /// wait for one more.
+    /// After a timeout: whoever waited for the server all the while, in the queue or on the other connection, would
+    /// only wait for one more.
     private func failThoseWhoWaited(_ error: any Error, _ drain: UInt64) {
         guard let error = error as? CacheError, error.code == .timeout else { return }
         queue.fail(through: drain, error)

@@ -10,8 +10,8 @@
 ///                                   40  claim: token, until (16 bytes, if claimed), stamps, payload
 /// ```
 ///
-/// The checksum is half of the wyhash of all from offset 8, seeded with the first four bytes, and of the wyhash of the
-/// *key*. So damaged bytes are a miss, and so are bytes that belong to another key.
+/// The checksum is the lower half of the exclusive or of two hashes: of all from offset 8, seeded with the first four
+/// bytes, and of the *key*, with seed 0. So damaged bytes are a miss, and so are bytes that belong to another key.
 enum EnvelopeCoding {
     static let maximumStamps = 255
 

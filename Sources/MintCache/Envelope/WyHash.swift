@@ -1,5 +1,5 @@
-/// wyhash of Wang Yi, final version 4 with its own secret, as <https://github.com/wangyi-fudan/wyhash> has it: sixteen
-/// bytes for each multiplication.
+/// wyhash of Wang Yi, final version 4.3 with its own secret, as <https://github.com/wangyi-fudan/wyhash> has it:
+/// sixteen bytes for each multiplication.
 ///
 /// It is not a cryptographic hash: it finds bytes that were damaged or swapped, not bytes that were forged.
 package enum WyHash {

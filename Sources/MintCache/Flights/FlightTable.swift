@@ -17,8 +17,8 @@ final class FlightTable: Sendable {
         }
     }
 
-    /// As many as calls go on with together. A call that finds no more of the load that ended after its read pauses, as if
-    /// the load were another process's.
+    /// As many as calls go on with together. A call that finds no more of the load that ended after its read pauses, as
+    /// if the load were another process's.
     static let rememberedEnds = 256
 
     private let state = Mutex(State())

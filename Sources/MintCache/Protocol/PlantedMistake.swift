@@ -1,7 +1,7 @@
 import Synchronization
 
-/// A mistake in the protocol that a test plants, to see that it would be noticed. It can be planted in debug builds only:
-/// no release build has more of this than names.
+/// A mistake in the protocol that a test plants, to see that it would be noticed. It can be planted in debug builds
+/// only: no release build has more of this than names.
 package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     /// A fill does not look whether the register still carries its token.
     case fillWithoutToken = 1

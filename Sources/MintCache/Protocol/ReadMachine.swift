@@ -119,8 +119,8 @@ struct ReadMachine {
         case .value, .pending, nil:
             break
         }
-        // A lease that runs under other stamps is outdated, unless the stamps are: a multi-get of several servers may have
-        // read them before the lease was taken. Read again, after the lease was seen, they tell.
+        // A lease that runs under other stamps is outdated, unless the stamps are: a multi-get of several servers may
+        // have read them before the lease was taken. Read again, after the lease was seen, they tell.
         if let running = item?.envelope?.lease, running.until > now, goal == .value, running.token != suspect,
             !PlantedMistake.noSecondLook.isPlanted
         {

@@ -16,7 +16,7 @@ struct Sample: Sendable {
     var processorSeconds = 0.0
     /// Round trips to the store, where they are counted.
     var roundTrips: Int?
-    /// Nanoseconds of every sixteenth operation of each caller, so that measuring costs little of what is measured.
+    /// Nanoseconds of every sixteenth round of each caller, so that measuring costs little of what is measured.
     var latencies = Histogram<UInt32>(highestTrackableValue: 60_000_000_000, numberOfSignificantValueDigits: .two)
 
     var operationsPerSecond: Double { seconds > 0 ? Double(operations) / seconds : 0 }
@@ -53,7 +53,7 @@ struct Meter {
         self.operationsEach = operationsEach
     }
 
-    /// Operations of the rounds that have ended.
+    /// Operations of all rounds, once ``next()`` has returned `nil`.
     var operations: Int { rounds * operationsEach }
 
     /// Ends the round, and returns the number of the next one; `nil` when the time is over.

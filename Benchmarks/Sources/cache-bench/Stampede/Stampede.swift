@@ -61,8 +61,8 @@ struct StampedeResult: Encodable, Sendable {
     var p50: Double
     var p99: Double
     var max: Double
-    /// For each expiry after the cold start: the 99th percentile of the calls that began while the value was loaded, over
-    /// that of those which began from then on until the next expiry.
+    /// For each expiry after the cold start: the 99th percentile of the calls that began while the value was loaded,
+    /// over that of those which began from then on until the next expiry.
     var p99Ratios: [Double]
     /// For each ten milliseconds from the first call on.
     var timeline: [Moment]

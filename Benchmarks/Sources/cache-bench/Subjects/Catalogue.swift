@@ -49,8 +49,8 @@ struct Catalogue: Sendable {
         return clients(names) + gets(keys) + (try await sizes()) + (try await cachedFunctions())
     }
 
-    /// What is read after another, by every client. It was not stored side by side, or a multi-get would run through the
-    /// server's memory from one end to the other, which no application does.
+    /// What is read after another, by every client. It was not stored side by side, or a multi-get would run through
+    /// the server's memory from one end to the other, which no application does.
     private static func scattered(_ place: Int) -> Int { place * 7919 % keyCount }
 
     private func fill(_ store: MemcachedStore, _ keys: [StoreKey], size: Int) async throws {

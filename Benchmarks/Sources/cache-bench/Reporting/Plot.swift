@@ -74,7 +74,11 @@ struct Plot {
 
     private func path(_ points: [(x: Double, y: Double)], _ isArea: Bool, _ colour: String, base: Double) -> String {
         guard let first = points.first, let last = points.last else { return "" }
-        var commands = points.enumerated().map { "\($0 == 0 ? "M" : "L")\(short($1.x)) \(short($1.y))" }
+        var commands = ["M\(short(first.x)) \(short(first.y))"]
+        for point in points.dropFirst() {
+            let (x, y) = (short(point.x), short(point.y))
+            commands.append(isArea ? "H\(x)V\(y)" : "L\(x) \(y)")
+        }
         guard isArea else {
             return "<path d=\"\(commands.joined())\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2\"/>"
         }

@@ -94,13 +94,16 @@ struct DecodedValuesTests {
         #expect(kept == DecodedValuesLimits.size / 4096)
     }
 
-    @Test("are nearly all kept while the table grows, since few sets have too many")
-    func growth() {
+    @Test("are nearly all kept: what has no room in its set is in the one beside it")
+    func crowdedSets() {
         let values = DecodedValues<UInt64>()
         var random = SystemRandomNumberGenerator()
         let identities = (0..<10_000).map { _ in random.next() }
-        for identity in identities { values.keep(identity, of: identity, size: 100) }
-        #expect(identities.count { (try? values.value(of: $0)) == $0 } > 9_000)
+        // A few are lost while the table grows, and have room when they come again.
+        for fewest in [9_500, 9_980] {
+            for identity in identities { values.keep(identity, of: identity, size: 100) }
+            #expect(identities.count { (try? values.value(of: $0)) == $0 } > fewest)
+        }
     }
 
     @Test("can be of types of any size and alignment")

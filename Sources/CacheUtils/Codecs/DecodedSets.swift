@@ -1,5 +1,7 @@
-/// A table of decoded values, four-way set associative. It owns its memory and not the entries: it hands each one back
-/// once. It is not generic, because generic code would look up metadata at every step.
+/// A table of decoded values, four-way set associative. What has no room in its set is kept in the one beside it, or a
+/// few sets with more than four identities would have all of theirs decoded time and again.
+///
+/// It owns its memory and not the entries: it hands each one back once. It is not generic, because generic code would look up metadata at every step.
 struct DecodedSets: ~Copyable {
     private static let ways = 4
     private static let fewestSlots = 64
@@ -28,15 +30,19 @@ struct DecodedSets: ~Copyable {
 
     func entry(of identity: UInt64) -> DecodedEntry? {
         guard !slots.isEmpty else { return nil }
-        for slot in set(of: identity) where slots[slot].identity == identity { return slots[slot].entry }
+        let number = number(of: identity)
+        for slot in set(number) where slots[slot].identity == identity { return slots[slot].entry }
+        for slot in set(number ^ 1) where slots[slot].identity == identity { return slots[slot].entry }
         return nil
     }
 
     /// Keeps an entry, and returns those that are not kept any more; the same one when its identity has one already.
     mutating func keep(_ entry: DecodedEntry, of identity: UInt64) -> [DecodedEntry] {
         guard self.entry(of: identity) == nil else { return [entry] }
-        if count * 2 >= slots.count, slots.count < Self.mostSlots { makeRoom(max(Self.fewestSlots, slots.count * 2)) }
         var replaced: [DecodedEntry] = []
+        if count * 2 >= slots.count, slots.count < Self.mostSlots {
+            replaced += makeRoom(max(Self.fewestSlots, slots.count * 2))
+        }
         while bytes + entry.size > Self.mostBytes {
             replaced += fill(hand, with: Slot())
             hand = (hand + 1) % slots.count
@@ -47,13 +53,14 @@ struct DecodedSets: ~Copyable {
     /// Takes out all entries.
     mutating func removeAll() -> [DecodedEntry] { slots.indices.flatMap { fill($0, with: Slot()) } }
 
-    /// A free slot of its set, or the oldest one.
+    /// A free slot of its set or of the one beside it, or the oldest one of its set.
     private mutating func place(for identity: UInt64) -> Int {
-        let set = set(of: identity)
-        if let free = set.first(where: { slots[$0].entry == nil }) { return free }
-        let number = set.lowerBound / Self.ways
+        let number = number(of: identity)
+        for set in [set(number), set(number ^ 1)] {
+            if let free = set.first(where: { slots[$0].entry == nil }) { return free }
+        }
         defer { oldest[number] = (oldest[number] + 1) % UInt8(Self.ways) }
-        return set.lowerBound + Int(oldest[number])
+        return set(number).lowerBound + Int(oldest[number])
     }
 
     /// Returns what was in the slot, if anything was.
@@ -65,8 +72,8 @@ struct DecodedSets: ~Copyable {
         return before.map { [$0] } ?? []
     }
 
-    /// What was in one set is in two then, so that none of it is lost.
-    private mutating func makeRoom(_ count: Int) {
+    /// Returns what has no room all the same, which is seldom anything: what was in one set is in two then.
+    private mutating func makeRoom(_ count: Int) -> [DecodedEntry] {
         let kept = slots
         let memory = UnsafeMutableRawPointer.allocate(
             byteCount: count * MemoryLayout<Slot>.stride, alignment: Self.ways * MemoryLayout<Slot>.stride)
@@ -74,12 +81,16 @@ struct DecodedSets: ~Copyable {
             start: memory.initializeMemory(as: Slot.self, repeating: Slot(), count: count), count: count)
         oldest = Array(repeating: 0, count: count / Self.ways)
         (self.count, bytes, hand) = (0, 0, 0)
-        for slot in kept where slot.entry != nil { _ = fill(place(for: slot.identity), with: slot) }
+        var replaced: [DecodedEntry] = []
+        for slot in kept where slot.entry != nil { replaced += fill(place(for: slot.identity), with: slot) }
         kept.deallocate()
+        return replaced
     }
 
-    private func set(of identity: UInt64) -> Range<Int> {
-        let number = Int(truncatingIfNeeded: identity / UInt64(DecodedShard.number)) & (slots.count / Self.ways - 1)
-        return number * Self.ways..<(number + 1) * Self.ways
+    /// The number of its set.
+    private func number(of identity: UInt64) -> Int {
+        Int(truncatingIfNeeded: identity / UInt64(DecodedShard.number)) & (slots.count / Self.ways - 1)
     }
+
+    private func set(_ number: Int) -> Range<Int> { number * Self.ways..<(number + 1) * Self.ways }
 }

@@ -91,18 +91,11 @@ struct KeyTests {
 
     @Test("writes integers of all widths as they are described")
     func integers() throws {
-        try checkIntegers(Int.self)
-        try checkIntegers(Int8.self)
-        try checkIntegers(Int16.self)
-        try checkIntegers(Int32.self)
-        try checkIntegers(Int64.self)
-        try checkIntegers(UInt.self)
-        try checkIntegers(UInt8.self)
-        try checkIntegers(UInt16.self)
-        try checkIntegers(UInt32.self)
-        try checkIntegers(UInt64.self)
-        try checkIntegers(Int128.self)
-        try checkIntegers(UInt128.self)
+        let types: [any (FixedWidthInteger & CacheKeyComponent).Type] = [
+            Int.self, Int8.self, Int16.self, Int32.self, Int64.self, Int128.self,
+            UInt.self, UInt8.self, UInt16.self, UInt32.self, UInt64.self, UInt128.self,
+        ]
+        for type in types { try checkIntegers(type) }
     }
 
     @Test("writes equal sets and dictionaries equally")

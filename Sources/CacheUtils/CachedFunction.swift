@@ -65,13 +65,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
             isFirst = false
             builder.element(argument)
         }
-        builder.syntax(")")
-        if let misfit = builder.misfit {
-            throw CacheError(
-                .invalidKey,
-                "\(misfit.type) appended \(misfit.parts) parts to a key: its appendCacheKey(to:) must call append once")
-        }
-        return KeySpace.key(builder.bytes)
+        return try builder.key()
     }
 
     @inlinable
@@ -79,7 +73,8 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
         { [load] in try await load(repeat each arguments) }
     }
 
-    @inlinable
+    // Not inlined: all that it needs would be kept in the frame of the caller, which is in its task's memory.
+    @inlinable @inline(never)
     func entry(_ arguments: repeat each Argument) throws -> CacheEntry {
         try options.get().entry(key(repeat each arguments))
     }

@@ -11,10 +11,19 @@ public protocol CacheClock: Sendable {
     /// The wall-clock time.
     var now: WallTime { get }
 
+    /// Whether a time has come: the same as `time <= now`, which it is by default, for clocks that can tell it at less
+    /// cost.
+    func hasReached(_ time: WallTime) -> Bool
+
     /// Suspends the task for a duration.
     ///
     /// - Throws: `CancellationError` as soon as the task is cancelled.
     func sleep(for duration: Duration) async throws
+}
+
+extension CacheClock {
+    /// Whether a time has come.
+    public func hasReached(_ time: WallTime) -> Bool { time <= now }
 }
 
 /// Microseconds since 1970-01-01T00:00:00Z.
@@ -54,9 +63,21 @@ public struct SystemClock: CacheClock {
     public init() {}
 
     /// The machine's wall-clock time.
-    public var now: WallTime {
+    public var now: WallTime { Self.time(of: CLOCK_REALTIME) }
+
+    /// Whether a time has come.
+    public func hasReached(_ time: WallTime) -> Bool {
+        #if os(Linux)
+        // This clock is some milliseconds late, as it only counts the kernel's ticks, and takes a fifth of the time.
+        // That tells enough while there is more than a second to go.
+        if Self.time(of: CLOCK_REALTIME_COARSE).microseconds + 1_000_000 < time.microseconds { return false }
+        #endif
+        return time <= now
+    }
+
+    private static func time(of clock: clockid_t) -> WallTime {
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        clock_gettime(clock, &time)
         return WallTime(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
     }
 

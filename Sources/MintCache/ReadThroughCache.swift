@@ -36,7 +36,7 @@ public final class ReadThroughCache: Sendable {
         guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load()) }
         // Most calls end here. For the others the answer is parsed once more.
         do { return try hit(in: answer, entry, coder) } catch {}
-        return try await go(on: answer, ReadMachine(policy: entry.policy), entry, coder, load())
+        return try await go(on: answer, to: .value, entry, coder, load())
     }
 
     /// The value of a load that begins now, which is stored. A load that was in flight for this key loses its lease:
@@ -48,7 +48,7 @@ public final class ReadThroughCache: Sendable {
         _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @escaping Loader<Value>
     ) async throws -> Value {
         guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load) }
-        return try await go(on: answer, ReadMachine(policy: entry.policy, goal: .refresh), entry, coder, load)
+        return try await go(on: answer, to: .refresh, entry, coder, load)
     }
 
     /// What a call would be served without waiting for a load; `nil` when it would have to load.
@@ -74,7 +74,7 @@ public final class ReadThroughCache: Sendable {
     ) throws -> Value {
         guard let item = answer.item, let record = EnvelopeCoding.record(in: item.value, for: entry.key),
             case .stamps(let stamps) = stamps(answer.generations, of: entry.groups),
-            record.isHit(under: stamps, at: clock.now)
+            record.isHit(under: stamps, by: clock)
         else { throw NoHit() }
         let value = try coder.decode(record)
         report(.hit, entry.key)
@@ -86,10 +86,10 @@ public final class ReadThroughCache: Sendable {
     /// Does what the machine says, reads again, and so on, until there is a value. By itself as ``hit(in:_:_:)`` is.
     @inline(never)
     private func go<Value: Sendable>(
-        on answer: Answer, _ machine: ReadMachine, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        on answer: Answer, to goal: ReadMachine.Goal, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
         _ load: @escaping Loader<Value>
     ) async throws -> Value {
-        var machine = machine
+        var machine = ReadMachine(policy: entry.policy, goal: goal)
         var read = parsed(answer, entry)
         var action = machine.fetched(read, at: clock.now)
         var ended: LoadToken?

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import MintCache
@@ -6,9 +7,11 @@ import Testing
 struct ReadMachineTests {
     private typealias Item = ReadMachine.ValueItem
 
-    private let now = WallTime(microseconds: 1_000_000_000)
+    private let clock = ManualClock()
     private let stamp = GroupStamp(rawValue: 1)
     private let policy = CachePolicy(staleFor: .seconds(10), leaseFor: .seconds(5))
+
+    private var now: WallTime { clock.now }
 
     private func cas(_ number: UInt64 = 1) throws -> StoreItem.CAS {
         try #require(StoreItem.CAS(rawValue: number))
@@ -36,7 +39,7 @@ struct ReadMachineTests {
         if goal == .value, decodes {
             var isHit = false
             if case .value(let record) = item?.envelope, case .stamps(let stamps) = groups ?? .stamps([stamp]) {
-                isHit = record.isHit(under: stamps, at: now)
+                isHit = record.isHit(under: stamps, by: clock)
             }
             #expect(isHit == word.hasPrefix("serve"), "a hit is what the machine serves")
         }

@@ -13,7 +13,7 @@ protocol DirectlyCoded: Sendable {
     /// The value of bytes.
     ///
     /// - Throws: ``MalformedPayload`` for bytes that are none.
-    init(cacheBytes: ArraySlice<UInt8>) throws
+    init(cacheBytes: borrowing ArraySlice<UInt8>) throws
 }
 
 /// A codec that decodes about as quickly as a table could be asked for the value.
@@ -32,7 +32,7 @@ struct DirectCodec<Value: DirectlyCoded>: CacheCodec, QuickCodec {
 extension String: DirectlyCoded {
     var cacheBytes: [UInt8] { Array(utf8) }
 
-    init(cacheBytes: ArraySlice<UInt8>) throws {
+    init(cacheBytes: borrowing ArraySlice<UInt8>) throws {
         // Faster than `String(validating:as:)`: invalid bytes are repaired, and so no longer the same.
         var text = cacheBytes.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
         let isValid = cacheBytes.withUnsafeBytes { bytes in
@@ -46,20 +46,20 @@ extension String: DirectlyCoded {
 extension Array: DirectlyCoded where Element == UInt8 {
     var cacheBytes: [UInt8] { self }
 
-    init(cacheBytes: ArraySlice<UInt8>) { self.init(cacheBytes) }
+    init(cacheBytes: borrowing ArraySlice<UInt8>) { self.init(copy cacheBytes) }
 }
 
 extension Data: DirectlyCoded {
     var cacheBytes: [UInt8] { Array(self) }
 
-    init(cacheBytes: ArraySlice<UInt8>) { self.init(cacheBytes) }
+    init(cacheBytes: borrowing ArraySlice<UInt8>) { self.init(copy cacheBytes) }
 }
 
 extension Bool: DirectlyCoded {
     var cacheBytes: [UInt8] { [self ? 1 : 0] }
 
-    init(cacheBytes: ArraySlice<UInt8>) throws {
-        switch Array(cacheBytes) {
+    init(cacheBytes: borrowing ArraySlice<UInt8>) throws {
+        switch Array(copy cacheBytes) {
         case [0]: self = false
         case [1]: self = true
         default: throw MalformedPayload()
@@ -71,7 +71,7 @@ extension Bool: DirectlyCoded {
 extension DirectlyCoded where Self: FixedWidthInteger {
     var cacheBytes: [UInt8] { withUnsafeBytes(of: littleEndian) { Array($0) } }
 
-    init(cacheBytes: ArraySlice<UInt8>) throws {
+    init(cacheBytes: borrowing ArraySlice<UInt8>) throws {
         guard cacheBytes.count == MemoryLayout<Self>.size else { throw MalformedPayload() }
         self.init(littleEndian: cacheBytes.withUnsafeBytes { $0.loadUnaligned(as: Self.self) })
     }
@@ -91,7 +91,7 @@ extension UInt64: DirectlyCoded {}
 extension Double: DirectlyCoded {
     var cacheBytes: [UInt8] { bitPattern.cacheBytes }
 
-    init(cacheBytes: ArraySlice<UInt8>) throws {
+    init(cacheBytes: borrowing ArraySlice<UInt8>) throws {
         self.init(bitPattern: try UInt64(cacheBytes: cacheBytes))
     }
 }
@@ -99,7 +99,7 @@ extension Double: DirectlyCoded {
 extension Float: DirectlyCoded {
     var cacheBytes: [UInt8] { bitPattern.cacheBytes }
 
-    init(cacheBytes: ArraySlice<UInt8>) throws {
+    init(cacheBytes: borrowing ArraySlice<UInt8>) throws {
         self.init(bitPattern: try UInt32(cacheBytes: cacheBytes))
     }
 }

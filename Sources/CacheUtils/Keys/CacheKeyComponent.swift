@@ -34,6 +34,20 @@ public struct CacheKeyBuilder {
         bytes.append(contentsOf: head)
     }
 
+    /// Closes an argument list, and returns the key.
+    ///
+    /// - Throws: ``CacheError`` with code `invalidKey`.
+    @usableFromInline
+    consuming func key() throws -> StoreKey {
+        if let misfit {
+            throw CacheError(
+                .invalidKey,
+                "\(misfit.type) appended \(misfit.parts) parts to a key: its appendCacheKey(to:) must call append once")
+        }
+        bytes.append(UInt8(ascii: ")"))
+        return KeySpace.key(bytes)
+    }
+
     /// Appends one part: another component's, as it is.
     public mutating func append(_ part: some CacheKeyComponent) {
         part.appendCacheKey(to: &self)

@@ -72,8 +72,7 @@ struct KeySpace: Sendable {
     /// The key itself, if it is short enough. Else its head, a minus sign and the SHA-256 of the whole.
     ///
     /// A short key that looks like a shortened one is shortened too, so that nobody can name a shortened key.
-    @usableFromInline
-    static func key(_ bytes: [UInt8]) -> StoreKey {
+    static func key(_ bytes: consuming [UInt8]) -> StoreKey {
         guard bytes.count > StoreKey.maximumLength || looksShortened(bytes) else { return StoreKey(trusted: bytes) }
         var end = min(bytes.count, StoreKey.maximumLength - digestSize - 1)
         while end > 0, end < bytes.count, bytes[end] & 0xC0 == 0x80 { end -= 1 }

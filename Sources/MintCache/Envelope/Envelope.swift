@@ -44,14 +44,17 @@ struct CachedRecord: Equatable, Sendable {
     var payload: Payload
 
     /// Whether it is a hit: what ``ReadMachine/Action/serve(_:)`` would serve, without going through the machine.
-    func isHit(under stamps: GroupStamps, at now: WallTime) -> Bool {
-        now < freshUntil && isServable(under: stamps, at: now, staleFor: .zero)
+    func isHit(under stamps: GroupStamps, by clock: some CacheClock) -> Bool {
+        isCurrent(under: stamps) && !clock.hasReached(freshUntil)
     }
 
     /// Whether it may be served, fresh or stale: its groups are as they were, and the stale window is not over.
     func isServable(under stamps: GroupStamps, at now: WallTime, staleFor: Duration) -> Bool {
-        (self.stamps == stamps || PlantedMistake.serveWhateverTheStamps.isPlanted)
-            && (now < freshUntil || now < freshUntil + staleFor)
+        isCurrent(under: stamps) && (now < freshUntil || now < freshUntil + staleFor)
+    }
+
+    private func isCurrent(under stamps: GroupStamps) -> Bool {
+        self.stamps == stamps || PlantedMistake.serveWhateverTheStamps.isPlanted
     }
 }
 

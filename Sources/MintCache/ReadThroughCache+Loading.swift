@@ -82,7 +82,7 @@ extension ReadThroughCache {
         let key = flight.key
         do {
             let item = try await store.get(key)
-            let current = item.flatMap { EnvelopeCoding.envelope(in: $0.value, for: key) }
+            let current = item.flatMap { EnvelopeCoding.envelope(in: Array($0.value), for: key) }
             var stored = false
             if let item, let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now) {
                 stored = try await store.compareAndSwap(

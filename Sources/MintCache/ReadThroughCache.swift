@@ -36,7 +36,7 @@ public final class ReadThroughCache: Sendable {
         guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load()) }
         // Most calls end here. For the others the answer is parsed once more.
         do { return try hit(in: answer, entry, coder) } catch {}
-        return try await go(on: answer, to: .value, entry, coder, load())
+        return try await go(on: consume answer, to: .value, entry, coder, load())
     }
 
     /// The value of a load that begins now, which is stored. A load that was in flight for this key loses its lease:
@@ -48,7 +48,7 @@ public final class ReadThroughCache: Sendable {
         _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @escaping Loader<Value>
     ) async throws -> Value {
         guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load) }
-        return try await go(on: answer, to: .refresh, entry, coder, load)
+        return try await go(on: consume answer, to: .refresh, entry, coder, load)
     }
 
     /// What a call would be served without waiting for a load; `nil` when it would have to load.
@@ -86,11 +86,11 @@ public final class ReadThroughCache: Sendable {
     /// Does what the machine says, reads again, and so on, until there is a value. By itself as ``hit(in:_:_:)`` is.
     @inline(never)
     private func go<Value: Sendable>(
-        on answer: Answer, to goal: ReadMachine.Goal, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        on answer: consuming Answer, to goal: ReadMachine.Goal, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
         _ load: @escaping Loader<Value>
     ) async throws -> Value {
         var machine = ReadMachine(policy: entry.policy, goal: goal)
-        var read = parsed(answer, entry)
+        var read = parsed(consume answer, entry)
         var action = machine.fetched(read, at: clock.now)
         var ended: LoadToken?
         going: while true {
@@ -192,7 +192,8 @@ public final class ReadThroughCache: Sendable {
     }
 
     private func valueItem(_ item: StoreItem?, _ key: StoreKey) -> ReadMachine.ValueItem? {
-        item.map { .init(cas: $0.cas, envelope: EnvelopeCoding.envelope(in: $0.value, for: key)) }
+        // A copy: the record is kept for as long as a load takes, and a slice would keep what was read with it.
+        item.map { .init(cas: $0.cas, envelope: EnvelopeCoding.envelope(in: Array($0.value), for: key)) }
     }
 
     private func stamps(_ items: [StoreItem?], of groups: [StoreKey]) -> ReadMachine.Groups {

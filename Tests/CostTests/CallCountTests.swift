@@ -61,7 +61,7 @@ struct CallCountTests {
             try await store.set(key, to: [1], expiry: nil)
             server.suspend()
             let before = call_counter_heap_in_use()
-            let tasks = (0..<number).map { _ in Task { try await store.get(key)?.value } }
+            let tasks = (0..<number).map { _ in Task { try await store.get(key)?.bytes } }
             // All but the two batches that were sent.
             try await eventually { store.waiting >= number - 2 * MemcachedStore.Configuration().maximumBatch }
             let bytes = (call_counter_heap_in_use() - before) / number

@@ -16,7 +16,7 @@ struct MemcachedStoreTests {
         try await store.set(key, to: [1], expiry: nil)
         server.suspend()
         // More than the two connections take at once.
-        let reads = (0..<1000).map { _ in Task { try await store.get(key)?.value } }
+        let reads = (0..<1000).map { _ in Task { try await store.get(key)?.bytes } }
         let write = Task { try await store.add(StoreKey("other"), [2], expiry: nil) }
         try await eventually { store.waiting > 300 }
         let closings = (0..<3).map { _ in Task { await store.shutdown() } }
@@ -64,7 +64,7 @@ struct MemcachedStoreTests {
             try await store.set(key, to: [1], expiry: nil)
             server.suspend()
             // More than the two connections take at once.
-            let tasks = (0..<1000).map { _ in Task { try await store.get(key)?.value } }
+            let tasks = (0..<1000).map { _ in Task { try await store.get(key)?.bytes } }
             let write = Task { try await store.delete(StoreKey("x")) }
             try await eventually { store.waiting >= 50 }
             for task in tasks[..<500] { task.cancel() }
@@ -102,12 +102,12 @@ struct MemcachedStoreTests {
         let keys = try (0..<300).map { try StoreKey("key:\($0)") }
         for (number, key) in keys.enumerated() { try await store.set(key, to: Array("\(number)".utf8), expiry: nil) }
         let items = try await store.get(keys)
-        for (number, item) in items.enumerated() { #expect(item?.value == Array("\(number)".utf8)) }
+        for (number, item) in items.enumerated() { #expect(item?.bytes == Array("\(number)".utf8)) }
         servers[1].stop()
         var (found, failed) = (0, 0)
         for (number, key) in keys.enumerated() {
             do {
-                #expect(try await store.get(key)?.value == Array("\(number)".utf8))
+                #expect(try await store.get(key)?.bytes == Array("\(number)".utf8))
                 found += 1
             } catch is CacheError {
                 failed += 1
@@ -146,7 +146,7 @@ struct MemcachedStoreTests {
             configuration: .init(connectionsPerServer: 1, operationTimeout: .seconds(60), maximumBatch: 100))
         try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
             for number in 0..<5000 {
-                group.addTask { try await store.get(StoreKey("key:\(number % 50)"))?.value }
+                group.addTask { try await store.get(StoreKey("key:\(number % 50)"))?.bytes }
             }
             for try await value in group { #expect(value == Array("x".utf8)) }
         }

@@ -46,7 +46,7 @@ struct MemcachedTrapTests {
             return line.hasPrefix("get") ? .say("VALUE key 0 4 9\r\ngood\r\nEND\r\n") : .silence
         }) { store, _ async throws in
             await #expect(throws: CacheError.self) { try await store.get(key) }
-            #expect(try await store.get(key)?.value == Array("good".utf8))
+            #expect(try await store.get(key)?.bytes == Array("good".utf8))
         }
     }
 
@@ -82,7 +82,7 @@ struct MemcachedTrapTests {
         try await withFake({ number, _ in
             number == 0 ? .hangUp(cut) : .say("VALUE key 0 2 5\r\nok\r\nEND\r\n")
         }) { store, _ async throws in
-            #expect(try await store.get(key)?.value == Array("ok".utf8))
+            #expect(try await store.get(key)?.bytes == Array("ok".utf8))
         }
     }
 
@@ -109,7 +109,7 @@ struct MemcachedTrapTests {
             await #expect(throws: CacheError.self) { try await store.delete(StoreKey("k2")) }
             server.resume()
             for number in 3..<10 {
-                #expect(try await store.get(StoreKey("k\(number)"))?.value == [UInt8(number)])
+                #expect(try await store.get(StoreKey("k\(number)"))?.bytes == [UInt8(number)])
             }
         }
     }
@@ -126,7 +126,7 @@ struct MemcachedTrapTests {
                 let items = try await store.get(asked.map { $0 < 64 ? keys[$0] : try StoreKey("missing\($0)") })
                 for (number, item) in zip(asked, items) {
                     let expected = number < 64 ? [UInt8](repeating: UInt8(number), count: number * number * 8) : nil
-                    #expect(item?.value == expected)
+                    #expect(item?.bytes == expected)
                 }
             }
         }
@@ -142,7 +142,7 @@ struct MemcachedTrapTests {
                 #expect(error?.code == .valueTooLarge)
                 #expect(try await store.get(key) == nil)
                 try await store.set(key, to: [1], expiry: nil)
-                #expect(try await store.get(key)?.value == [1])
+                #expect(try await store.get(key)?.bytes == [1])
             }
         }
     }

@@ -1,4 +1,5 @@
 import CacheUtils
+import TestSupport
 import Testing
 
 /// What the key protocol counts on in a store, whichever it is.
@@ -12,9 +13,9 @@ struct StoreConformanceTests {
         try await kind.withStore { store async throws in
             #expect(try await store.get(key) == nil)
             try await store.set(key, to: [1, 2, 3], expiry: nil)
-            #expect(try await store.get(key)?.value == [1, 2, 3])
+            #expect(try await store.get(key)?.bytes == [1, 2, 3])
             try await store.set(key, to: [4], expiry: .seconds(60))
-            #expect(try await store.get(key)?.value == [4])
+            #expect(try await store.get(key)?.bytes == [4])
         }
     }
 
@@ -28,7 +29,7 @@ struct StoreConformanceTests {
             try await store.set(other, to: [2], expiry: nil)
             let missing = try StoreKey("conformance:missing")
             let items = try await store.get([other, missing, key, other])
-            #expect(items.map(\.?.value) == [[2], nil, [1], [2]])
+            #expect(items.map(\.?.bytes) == [[2], nil, [1], [2]])
             #expect(try await store.get([]).isEmpty)
         }
     }
@@ -43,9 +44,9 @@ struct StoreConformanceTests {
             for number in keys.indices {
                 let expected = keys.indices.map { $0.isMultiple(of: 4) ? nil : [UInt8($0)] }
                 let (item, others) = try await store.get(keys[number], with: keys)
-                #expect(item?.value == expected[number])
-                #expect(others.map(\.?.value) == expected)
-                #expect(try await store.get(keys[number], with: []).item?.value == expected[number])
+                #expect(item?.bytes == expected[number])
+                #expect(others.map(\.?.bytes) == expected)
+                #expect(try await store.get(keys[number], with: []).item?.bytes == expected[number])
             }
         }
     }
@@ -55,7 +56,7 @@ struct StoreConformanceTests {
         try await kind.withStore { store async throws in
             #expect(try await store.add(key, [1], expiry: nil))
             #expect(try await !store.add(key, [2], expiry: nil))
-            #expect(try await store.get(key)?.value == [1])
+            #expect(try await store.get(key)?.bytes == [1])
         }
     }
 
@@ -92,9 +93,9 @@ struct StoreConformanceTests {
         try await kind.withStore { store async throws in
             try await store.set(key, to: [], expiry: nil)
             let item = try #require(try await store.get(key))
-            #expect(item.value.isEmpty)
+            #expect(item.bytes.isEmpty)
             #expect(try await store.compareAndSwap(key, expecting: item.cas, with: [], expiry: nil))
-            #expect(try await store.get([key, other]).map(\.?.value) == [[], nil])
+            #expect(try await store.get([key, other]).map(\.?.bytes) == [[], nil])
         }
     }
 
@@ -103,7 +104,7 @@ struct StoreConformanceTests {
         try await kind.withStore { store async throws in
             let value = Array("END\r\nVALUE x 0 1\r\nZ\r\nERROR\r\n\0".utf8)
             try await store.set(key, to: value, expiry: nil)
-            #expect(try await store.get(key)?.value == value)
+            #expect(try await store.get(key)?.bytes == value)
         }
     }
 
@@ -114,7 +115,7 @@ struct StoreConformanceTests {
             let digits = try StoreKey(String(repeating: "9", count: 250))
             try await store.set(cyrillic, to: [1], expiry: nil)
             try await store.set(digits, to: [2], expiry: nil)
-            #expect(try await store.get([digits, cyrillic]).map(\.?.value) == [[2], [1]])
+            #expect(try await store.get([digits, cyrillic]).map(\.?.bytes) == [[2], [1]])
         }
     }
 
@@ -126,7 +127,7 @@ struct StoreConformanceTests {
                 await #expect(throws: CacheError.self) { try await store.set(key, to: [2], expiry: expiry) }
                 await #expect(throws: CacheError.self) { try await store.add(other, [2], expiry: expiry) }
             }
-            #expect(try await store.get([key, other]).map(\.?.value) == [[1], nil])
+            #expect(try await store.get([key, other]).map(\.?.bytes) == [[1], nil])
         }
     }
 
@@ -150,7 +151,7 @@ struct StoreConformanceTests {
         try await kind.withStore { store async throws in
             let value = [UInt8](repeating: 7, count: 1024 * 1024 - 1024)
             try await store.set(key, to: value, expiry: nil)
-            #expect(try await store.get(key)?.value == value)
+            #expect(try await store.get(key)?.bytes == value)
         }
     }
 
@@ -166,9 +167,9 @@ struct StoreConformanceTests {
                     group.addTask {
                         let number = round % 300
                         let expected = number.isMultiple(of: 3) ? nil : Array("\(number)".utf8)
-                        #expect(try await store.get(keys[number])?.value == expected)
+                        #expect(try await store.get(keys[number])?.bytes == expected)
                         let pair = try await store.get([keys[number], keys[(number + 1) % 300]])
-                        #expect(pair[0]?.value == expected)
+                        #expect(pair[0]?.bytes == expected)
                     }
                 }
                 try await group.waitForAll()

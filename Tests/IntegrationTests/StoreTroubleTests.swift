@@ -200,8 +200,8 @@ struct StoreTroubleTests {
             let bench = Bench(store)
             let city = bench.city()
             _ = try await (city("paris"), city("rome"))
-            let paris = try #require(try await store.get(city.key("paris"))).value
-            let rome = try #require(try await store.get(city.key("rome"))).value
+            let paris = try #require(try await store.get(city.key("paris"))).bytes
+            let rome = try #require(try await store.get(city.key("rome"))).bytes
             var damaged = paris
             damaged[damaged.count - 3] ^= 1
             let foreign: [[UInt8]] = [[], [0], Array("{\"name\":\"x\"}".utf8), damaged, Array(paris.dropLast()), rome]

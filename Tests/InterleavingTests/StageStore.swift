@@ -34,7 +34,7 @@ final class SharedStore: @unchecked Sendable {
 
     /// The stamps that the groups have now.
     var stamps: [GroupStamp?] {
-        groups.map { key in items[key].flatMap { EnvelopeCoding.stamp(in: $0.value, for: key) } }
+        groups.map { key in items[key].flatMap { EnvelopeCoding.stamp(in: $0.value[...], for: key) } }
     }
 
     // MARK: Misfortunes
@@ -121,7 +121,7 @@ struct StageStore: CacheStore {
     ) async throws -> Bool {
         try await perform("cas \(key)") { [self] in
             guard let item = shared.item(key), item.cas == cas else { return false }
-            checkLease(of: key, item.value, value)
+            checkLease(of: key, Array(item.value), value)
             shared.write(value, under: key)
             return true
         }

@@ -7,11 +7,6 @@ import Testing
 struct GetBatchTests {
     private func key(_ name: String) throws -> StoreKey { try StoreKey(name) }
 
-    /// An item that says which key it is of.
-    private func item(_ name: Character) throws -> StoreItem {
-        StoreItem(value: Array(String(name).utf8), cas: try #require(StoreItem.CAS(rawValue: 1)))
-    }
-
     @Test("asks for each key once, and gives every call its own items")
     func answers() async throws {
         let queue = CallQueue(maximumBatch: 100)
@@ -30,8 +25,10 @@ struct GetBatchTests {
             for (index, name) in names.utf8.enumerated() {
                 #expect(withUnsafeBytes(of: name) { batch.keys.key(index, is: $0) })
             }
-            let items = try names.map { $0 == "c" ? nil : try item($0) }
-            batch.answer { answers, _ in answers = items }.forEach { $0.finish() }
+            // Each item says which key it is of.
+            try batch.answer { items, _ in
+                for (index, name) in names.enumerated() where name != "c" { try items.set(index, to: String(name)) }
+            }.forEach { $0.finish() }
             var answers: [String] = []
             for call in calls {
                 switch try await call.wait() {
@@ -54,7 +51,7 @@ struct GetBatchTests {
         let group = [try key("g")]
         var batch = GetBatch()
         /// Answers gets of these keys, upper case for those with a group, and says which have an item.
-        func found(_ names: String, _ take: (inout [StoreItem?], Int) throws -> Void) async throws -> [Bool] {
+        func found(_ names: String, _ take: (inout FetchedItems, Int) throws -> Void) async throws -> [Bool] {
             let calls = try names.map { name in
                 let key = try key(String(name))
                 return Call(name.isUppercase ? .getAll(key, group) : .get(key), in: queue)
@@ -74,12 +71,12 @@ struct GetBatchTests {
         let many = String(String.UnicodeScalarView((0x4E00..<0x5300).compactMap(Unicode.Scalar.init)))
         for names in ["ab", "aba", "AB", "ABA", many, many + "A"] {
             let none = names.map { _ in false }
-            let all = try await found(names) { for place in 0..<$1 { $0[place] = try item("x") } }
+            let all = try await found(names) { for index in 0..<$1 { try $0.set(index, to: "x") } }
             #expect(all.allSatisfy { $0 })
             #expect(try await found(names) { _, _ in } == none)
             await #expect(throws: CacheError.self) {
                 try await found(names) { items, _ in
-                    items[0] = try item("x")
+                    try items.set(0, to: "x")
                     throw CacheError(.timeout, "no answer")
                 }
             }
@@ -99,5 +96,13 @@ struct GetBatchTests {
             let error = await #expect(throws: CacheError.self) { try await call.wait() }
             #expect(error?.code == .timeout)
         }
+    }
+}
+
+extension FetchedItems {
+    /// Sets the item of a key to a text.
+    mutating func set(_ index: Int, to text: String) throws {
+        let cas = try #require(StoreItem.CAS(rawValue: UInt64(index + 1)))
+        Array(text.utf8).withUnsafeBytes { set(index, to: $0, cas: cas) }
     }
 }

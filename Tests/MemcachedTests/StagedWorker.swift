@@ -35,7 +35,7 @@ final class StagedConnection: ServerConnection, Sendable {
 
     func ask(for batch: borrowing KeyBatch) { asked.increment() }
 
-    func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) throws {
+    func take(_ items: inout FetchedItems, of batch: borrowing KeyBatch) throws {
         answers.wait()
         thread.withLock { $0 = Thread.current }
         if let error = error.withLock({ $0.take() }) { throw error }

@@ -25,12 +25,8 @@ struct GetBatch: ~Copyable {
     private var calls = CallList()
     /// For each call.
     private var places: [Place] = []
-    /// Whether several calls want the same key.
-    private var hasRepeatedKeys = false
     private var furtherKeys: [FurtherKeys] = []
-    /// By the indices of the keys, and `nil` but while answers are prepared. It is kept, since asking for memory of
-    /// this size makes glibc's allocator tidy up all that is small.
-    private var items: [StoreItem?] = []
+    private var items = FetchedItems()
 
     /// How many calls asked, and have no answer yet.
     var callCount: Int { calls.count }
@@ -39,27 +35,18 @@ struct GetBatch: ~Copyable {
     mutating func fill(_ calls: consuming CallList) {
         places.removeAll(keepingCapacity: true)
         furtherKeys.removeAll(keepingCapacity: true)
-        hasRepeatedKeys = false
         keys.removeAll()
         calls.forEach { call in
             switch call.request {
             case .get(let key):
-                places.append(Place(key: index(of: key), further: -1))
+                places.append(Place(key: keys.index(of: key), further: -1))
             case .getAll(let key, let others):
-                places.append(Place(key: index(of: key), further: index(of: others)))
+                places.append(Place(key: keys.index(of: key), further: index(of: others)))
             case .write:
                 preconditionFailure("a write among gets")
             }
         }
-        if items.count < keys.count { items = [StoreItem?](repeating: nil, count: keys.count) }
         self.calls = calls
-    }
-
-    private mutating func index(of key: StoreKey) -> Int {
-        let before = keys.count
-        let index = keys.index(of: key)
-        if index < before { hasRepeatedKeys = true }
-        return index
     }
 
     private mutating func index(of others: [StoreKey]) -> Int {
@@ -74,30 +61,19 @@ struct GetBatch: ~Copyable {
     /// Prepares the answers of the calls, and returns the calls.
     ///
     /// - Parameter take: gets the items of all keys, by their index.
-    mutating func answer(_ take: (inout [StoreItem?], borrowing KeyBatch) throws -> Void) rethrows -> CallList {
-        do { try take(&items, keys) } catch {
-            items = []
-            throw error
-        }
+    mutating func answer(_ take: (inout FetchedItems, borrowing KeyBatch) throws -> Void) rethrows -> CallList {
+        items.reset(count: keys.count)
+        try take(&items, keys)
         let furtherItems = furtherKeys.map { $0.indices.map { items[$0] } }
         let calls = exchange(&calls, with: CallList())
         var place = 0
         calls.forEach { call in
             let (key, further) = (places[place].key, places[place].further)
-            let item = hasRepeatedKeys ? items[key] : items[key].take()
-            call.prepare(further < 0 ? .item(item) : .items(item, furtherItems[further]))
+            call.prepare(further < 0 ? .item(items[key]) : .items(items[key], furtherItems[further]))
             place += 1
         }
-        if hasRepeatedKeys || !furtherKeys.isEmpty { clearItems() }
+        items.releaseLarge()
         return calls
-    }
-
-    private mutating func clearItems() {
-        if items.count > Self.mostKeptItems {
-            items = []
-        } else {
-            for index in 0..<keys.count { items[index] = nil }
-        }
     }
 
     /// Fails the calls.

@@ -62,13 +62,13 @@ final class Connection: ServerConnection {
     /// Takes the items of all keys of the batch that was asked for.
     ///
     /// - Throws: ``CacheError``. Then the connection was closed, and the next call opens a new one.
-    func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) throws {
+    func take(_ items: inout FetchedItems, of batch: borrowing KeyBatch) throws {
         var line = batch.line(from: 0, maximumKeys: maximumKeys)
         while true {
             var code = receive(line, of: batch, into: &items)
             if code.isDisconnect {
                 // The server may have been restarted since the last call: a new connection tells.
-                for index in line { items[index] = nil }
+                items.remove(line)
                 asked = send(line, of: batch)
                 code = receive(line, of: batch, into: &items)
             }
@@ -84,7 +84,7 @@ final class Connection: ServerConnection {
     }
 
     private func receive(
-        _ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout [StoreItem?]
+        _ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout FetchedItems
     ) -> ReturnCode {
         var code = asked
         if code == ReturnCode(MEMCACHED_SUCCESS) { code = fetch(line, of: batch, into: &items) }
@@ -92,7 +92,7 @@ final class Connection: ServerConnection {
         return code
     }
 
-    private func fetch(_ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout [StoreItem?]) -> ReturnCode {
+    private func fetch(_ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout FetchedItems) -> ReturnCode {
         var expected = line.lowerBound
         while true {
             // With a count of zero the library reports errors as "not found".
@@ -114,7 +114,7 @@ final class Connection: ServerConnection {
             }
             // An empty value comes as a null pointer.
             let value = UnsafeRawBufferPointer(start: memcached_result_value(result), count: size)
-            items[expected] = StoreItem(value: [UInt8](value), cas: cas)
+            items.set(expected, to: value, cas: cas)
             expected += 1
         }
     }

@@ -12,7 +12,7 @@ protocol ServerConnection: AnyObject {
     ///
     /// - Parameter items: by the indices of the keys, `nil` before, and unspecified after an error. There may be more
     ///   than keys; those are left alone.
-    func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) throws
+    func take(_ items: inout FetchedItems, of batch: borrowing KeyBatch) throws
 
     /// Writes, and says whether that took place.
     func write(_ operation: WriteOperation) throws -> Bool
@@ -23,16 +23,17 @@ protocol ServerConnection: AnyObject {
 
 /// Answers every get with the same item, at once: what is left is what suspending, handing over and resuming costs.
 final class NullConnection: ServerConnection {
-    private let item: StoreItem?
+    private let value: [UInt8]
 
-    init(value: [UInt8]) { item = StoreItem.CAS(rawValue: 1).map { StoreItem(value: value, cas: $0) } }
+    init(value: [UInt8]) { self.value = value }
 
     var isReady: Bool { true }
 
     func ask(for batch: borrowing KeyBatch) {}
 
-    func take(_ items: inout [StoreItem?], of batch: borrowing KeyBatch) {
-        for index in 0..<batch.count { items[index] = item }
+    func take(_ items: inout FetchedItems, of batch: borrowing KeyBatch) {
+        guard let cas = StoreItem.CAS(rawValue: 1) else { return }
+        value.withUnsafeBytes { for index in 0..<batch.count { items.set(index, to: $0, cas: cas) } }
     }
 
     func write(_ operation: WriteOperation) -> Bool { true }

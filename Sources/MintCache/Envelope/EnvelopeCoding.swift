@@ -102,7 +102,7 @@ enum EnvelopeCoding {
                 let lease = Lease(token: reader.token(), until: reader.time())
                 return .pending(lease, stamps: reader.stamps(stampCount))
             case .value:
-                return record(in: bytes, buffer, claimed: claimed, stampCount).map { .value($0) }
+                return record(in: bytes[...], buffer, claimed: claimed, stampCount).map { .value($0) }
             case .generation:
                 return nil
             }
@@ -110,15 +110,15 @@ enum EnvelopeCoding {
     }
 
     /// The record in an item; `nil` for anything else.
-    static func record(in bytes: [UInt8], for key: StoreKey) -> CachedRecord? {
+    static func record(in bytes: ArraySlice<UInt8>, for key: StoreKey) -> CachedRecord? {
         bytes.withUnsafeBytes { buffer in
             guard let (kind, claimed, stampCount) = header(of: buffer, for: key), kind == .value else { return nil }
-            return record(in: bytes, buffer, claimed: claimed, stampCount)
+            return record(in: bytes[...], buffer, claimed: claimed, stampCount)
         }
     }
 
     private static func record(
-        in bytes: [UInt8], _ buffer: UnsafeRawBufferPointer, claimed: Bool, _ stampCount: Int
+        in bytes: ArraySlice<UInt8>, _ buffer: UnsafeRawBufferPointer, claimed: Bool, _ stampCount: Int
     ) -> CachedRecord? {
         guard buffer.count >= Kind.value.fixedSize + (claimed ? 16 : 0) + 8 * stampCount else { return nil }
         var reader = ByteReader(buffer, from: headerSize)
@@ -131,11 +131,11 @@ enum EnvelopeCoding {
         let stamps = reader.stamps(stampCount)
         return CachedRecord(
             identity: identity, createdAt: createdAt, freshUntil: freshUntil, loadMicroseconds: loadMicroseconds,
-            claim: claim, stamps: stamps, payload: Payload(tag: tag, bytes: bytes[reader.offset...]))
+            claim: claim, stamps: stamps, payload: Payload(tag: tag, bytes: bytes.dropFirst(reader.offset)))
     }
 
     /// The stamp in a generation key's item; `nil` for bytes that are none.
-    static func stamp(in bytes: [UInt8], for key: StoreKey) -> GroupStamp? {
+    static func stamp(in bytes: ArraySlice<UInt8>, for key: StoreKey) -> GroupStamp? {
         bytes.withUnsafeBytes { buffer in
             guard let (kind, claimed, stamps) = header(of: buffer, for: key), kind == .generation, !claimed,
                 stamps == 0, buffer.count == kind.fixedSize

@@ -94,7 +94,7 @@ struct SieveCache {
         if node.older == Self.none { oldest = node.newer } else { nodes[node.older].newer = node.newer }
         if hand == place { hand = node.newer }
         nodes[place].key = Self.nobody
-        nodes[place].item.value = []
+        nodes[place].item = StoreItem(value: [], cas: node.item.cas)
         free.append(place)
         places[node.key] = nil
         byteCount -= node.size

@@ -75,14 +75,27 @@ public struct StoreItem: Sendable, Equatable {
         }
     }
 
-    /// The bytes.
-    public var value: [UInt8]
+    /// Of what was read together, and where in it the bytes are: four words, which a function returns in registers.
+    private let array: [UInt8]
+    private let range: Range<Int>
     /// The item's CAS id.
-    public var cas: CAS
+    public let cas: CAS
+
+    /// The bytes: a slice of what was read together with them. Copy what you keep, or you keep all of that.
+    public var value: ArraySlice<UInt8> { array[range] }
 
     /// Makes an item.
-    public init(value: [UInt8], cas: CAS) {
-        self.value = value
+    public init(value: [UInt8], cas: CAS) { self.init(at: value.indices, of: value, cas: cas) }
+
+    /// Makes an item of some of an array's bytes.
+    package init(at range: Range<Int>, of array: [UInt8], cas: CAS) {
+        self.array = array
+        self.range = range
         self.cas = cas
+    }
+
+    /// Whether two items have the same bytes and CAS id.
+    public static func == (left: StoreItem, right: StoreItem) -> Bool {
+        left.cas == right.cas && left.value == right.value
     }
 }

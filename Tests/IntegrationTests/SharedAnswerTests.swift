@@ -1,0 +1,95 @@
+import CacheUtils
+import Synchronization
+import TestSupport
+import Testing
+
+/// A store that gives slices of one array, as the gets of one batch are given them.
+private final class SharingStore: CacheStore {
+    private let base: InMemoryStore
+    private let shared = Mutex<[UInt8]>([])
+
+    init(clock: ManualClock) { base = InMemoryStore(clock: clock) }
+
+    /// Whether anybody has a slice: then writing needs another array. It has one after that, so ask once only.
+    var isKept: Bool {
+        shared.withLock { shared in
+            let before = shared.withUnsafeBytes(\.baseAddress)
+            shared.append(0)
+            return shared.withUnsafeBytes(\.baseAddress) != before
+        }
+    }
+
+    func get(_ key: StoreKey) async throws -> StoreItem? { try await get([key])[0] }
+
+    func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        let items = try await base.get(keys)
+        return shared.withLock { shared in
+            shared = [1, 2, 3]
+            shared.reserveCapacity(1000)
+            var ranges: [Range<Int>] = []
+            for item in items {
+                let start = shared.count
+                shared += item?.value ?? []
+                ranges.append(start..<shared.count)
+            }
+            return zip(items, ranges).map { item, range in item.map { StoreItem(at: range, of: shared, cas: $0.cas) } }
+        }
+    }
+
+    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        try await base.set(key, to: value, expiry: expiry)
+    }
+
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+        try await base.add(key, value, expiry: expiry)
+    }
+
+    func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool {
+        try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+    }
+
+    func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }
+}
+
+@Suite("What a call read with others", .timeLimit(.minutes(1)))
+struct SharedAnswerTests {
+    private let clock = ManualClock()
+
+    @Test("is not kept by what it returns", arguments: [[], ["g"]])
+    func hits(groups: [String]) async throws {
+        let store = SharingStore(clock: clock)
+        let cache = Cache(store: store, namespace: "t", clock: clock)
+        let bytes = cache.cached("bytes", ttl: .seconds(60), groups: groups) { [UInt8](repeating: 7, count: $0) }
+        let text = cache.cached("text", ttl: .seconds(60), groups: groups) { String(repeating: "x", count: $0) }
+        for _ in 1...2 {
+            let values = try await (bytes(100), text(100), bytes(0))
+            #expect(!store.isKept)
+            #expect(values == ([UInt8](repeating: 7, count: 100), String(repeating: "x", count: 100), []))
+        }
+    }
+
+    @Test("is not kept for as long as a load takes, whether the call waits for it or is served a stale value")
+    func loads() async throws {
+        for isStale in [true, false] {
+            let store = SharingStore(clock: clock)
+            let cache = Cache(store: store, namespace: "t", clock: clock)
+            let gates = [Gate.opened, Gate()]
+            let loads = Counter()
+            let text = cache.cached("text", ttl: .seconds(1), groups: ["g"]) { (_: Int) in
+                let load = loads.increment()
+                try await gates[load - 1].pass()
+                return "load \(load)"
+            }
+            #expect(try await text(1) == "load 1")
+            if isStale { clock.advance(by: .seconds(1)) } else { try await cache.invalidate(group: "g") }
+            let call = Task { try await text(1) }
+            if isStale { #expect(try await call.value == "load 1") }
+            try await gates[1].arrival()
+            #expect(!store.isKept)
+            gates[1].open()
+            #expect(try await call.value == (isStale ? "load 1" : "load 2"))
+        }
+    }
+}

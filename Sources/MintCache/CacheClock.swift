@@ -11,8 +11,8 @@ public protocol CacheClock: Sendable {
     /// The wall-clock time.
     var now: WallTime { get }
 
-    /// Whether a time has come: the same as `time <= now`, which it is by default, for clocks that can tell it at less
-    /// cost.
+    /// Whether a time has come: the same as `time <= now`, which it is by default, to the precision of the clock. It is
+    /// there for clocks that can tell it at less cost.
     func hasReached(_ time: WallTime) -> Bool
 
     /// Suspends the task for a duration.
@@ -63,21 +63,25 @@ public struct SystemClock: CacheClock {
     public init() {}
 
     /// The machine's wall-clock time.
-    public var now: WallTime { Self.time(of: CLOCK_REALTIME) }
+    public var now: WallTime { Self.time(of: CLOCK_REALTIME) ?? WallTime(microseconds: 0) }
 
     /// Whether a time has come.
     public func hasReached(_ time: WallTime) -> Bool {
         #if os(Linux)
-        // This clock is some milliseconds late, as it only counts the kernel's ticks, and takes a fifth of the time.
-        // That tells enough while there is more than a second to go.
-        if Self.time(of: CLOCK_REALTIME_COARSE).microseconds + 1_000_000 < time.microseconds { return false }
+        // This clock takes a fifth of the time, as it only counts the kernel's ticks: it is late by one at most, which
+        // is 10 ms or less, or by as long as the processor that counts them stands still. With a second to go that tells
+        // enough.
+        if let ticks = Self.time(of: CLOCK_REALTIME_COARSE), ticks.microseconds + 1_000_000 < time.microseconds {
+            return false
+        }
         #endif
         return time <= now
     }
 
-    private static func time(of clock: clockid_t) -> WallTime {
+    /// The time of one of the system's clocks; `nil` when it has none of that kind.
+    private static func time(of clock: clockid_t) -> WallTime? {
         var time = timespec()
-        clock_gettime(clock, &time)
+        guard clock_gettime(clock, &time) == 0 else { return nil }
         return WallTime(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
     }
 

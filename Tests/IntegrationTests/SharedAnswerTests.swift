@@ -53,6 +53,15 @@ private final class SharingStore: CacheStore {
     func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }
 }
 
+/// Keeps what it is to copy.
+private struct SliceCodec: CacheCodec {
+    let format = "slice"
+
+    func encode(_ value: ArraySlice<UInt8>) -> [UInt8] { Array(value) }
+
+    func decode(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> { bytes }
+}
+
 @Suite("What a call read with others", .timeLimit(.minutes(1)))
 struct SharedAnswerTests {
     private let clock = ManualClock()
@@ -63,10 +72,22 @@ struct SharedAnswerTests {
         let cache = Cache(store: store, namespace: "t", clock: clock)
         let bytes = cache.cached("bytes", ttl: .seconds(60), groups: groups) { [UInt8](repeating: 7, count: $0) }
         let text = cache.cached("text", ttl: .seconds(60), groups: groups) { String(repeating: "x", count: $0) }
+        let slice = cache.cached("slice", ttl: .seconds(60), groups: groups, codec: SliceCodec()) { Array("x".utf8)[...] }
         for _ in 1...2 {
-            let values = try await (bytes(100), text(100), bytes(0))
+            for size in [100, 0] {
+                let value = try await bytes(size)
+                #expect(!store.isKept)
+                #expect(value == [UInt8](repeating: 7, count: size))
+            }
+            let value = try await text(100)
             #expect(!store.isKept)
-            #expect(values == ([UInt8](repeating: 7, count: 100), String(repeating: "x", count: 100), []))
+            #expect(value.utf8.count == 100)
+            let kept = try await slice()
+            #expect(!store.isKept)
+            #expect(kept == Array("x".utf8)[...])
+            let peeked = try await text.peek(100)
+            #expect(!store.isKept)
+            #expect(peeked == value)
         }
     }
 

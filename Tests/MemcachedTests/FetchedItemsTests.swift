@@ -31,14 +31,14 @@ struct FetchedItemsTests {
     func values() throws {
         let batches = [
             [3, 0, -1, Self.large - 1, Self.large, 7, Self.large, 1], [-1, -1], [Self.large], [], [5],
-            (0..<300).map { $0 % 40 - 1 },
+            (0..<300).map { $0 % 40 - 1 }, (0..<300).map { $0 % 7 == 0 ? Self.large : Self.large - 1 - $0 },
         ]
         var items = FetchedItems()
         var kept: [[StoreItem?]] = []
         for sizes in batches + batches {
             try fill(&items, sizes)
             kept.append(all(items, sizes.count))
-            items.releaseLarge()
+            items.release()
         }
         for (items, sizes) in zip(kept, batches + batches) { expect(items, sizes) }
     }
@@ -69,16 +69,44 @@ struct FetchedItemsTests {
         expect([kept], [100])
     }
 
-    @Test("leave large ones to those who have them")
-    func large() throws {
+    @Test("leave all other arrays to those who have them")
+    func others() throws {
         var items = FetchedItems()
-        try fill(&items, [100, Self.large])
-        var value = try #require(items[1]).value
-        items.releaseLarge()
-        let address = value.withUnsafeBytes(\.baseAddress)
-        value[value.startIndex] = 0
-        #expect(value.withUnsafeBytes(\.baseAddress) == address, "it is nobody else's")
+        // The last value is in an array with few others, which it is the last to have.
+        for (sizes, index) in [([Self.large], 0), ([Int](repeating: 1000, count: 66), 65)] {
+            try fill(&items, sizes)
+            var value = try #require(items[index]).value
+            items.release()
+            let address = value.withUnsafeBytes(\.baseAddress)
+            value[value.startIndex] = 0
+            #expect(value.withUnsafeBytes(\.baseAddress) == address, "it is nobody else's")
+        }
         try fill(&items, [Self.large, Self.large])
         expect(all(items, 2), [Self.large, Self.large])
+    }
+
+    @Test("can be copied out of what they share, of which an item keeps little")
+    func sharing() throws {
+        var items = FetchedItems()
+        for sizes in [(0..<300).map { _ in 1000 }, [5]] {
+            try fill(&items, sizes)
+            for index in sizes.indices {
+                let value = try #require(items[index]).value
+                let copy = Array(value)
+                #expect(copy.withUnsafeBytes(\.baseAddress) != value.withUnsafeBytes(\.baseAddress))
+                #expect(copy.capacity < sizes[index] + 64)
+                #expect(value.endIndex <= FetchedItems.sharedSize)
+            }
+            items.release()
+        }
+    }
+
+    @Test("leave no trace of a large batch for the small ones after it")
+    func manyKeys() throws {
+        var items = FetchedItems()
+        try fill(&items, [Int](repeating: 1, count: FetchedItems.mostKeptPlaces + 1))
+        items.release()
+        try fill(&items, [1])
+        #expect(items.places.count == 1)
     }
 }

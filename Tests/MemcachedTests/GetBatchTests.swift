@@ -85,6 +85,30 @@ struct GetBatchTests {
         }
     }
 
+    @Test("keeps no large values, whether it was answered or failed")
+    func largeValues() throws {
+        let queue = CallQueue(maximumBatch: 100)
+        var batch = GetBatch()
+        for fails in [false, true] {
+            batch.fill(CallList([Call(.get(try key("a")), in: queue)]))
+            var value: ArraySlice<UInt8> = []
+            let take: (inout FetchedItems, borrowing KeyBatch) throws -> Void = { items, _ in
+                try items.set(0, to: String(repeating: "x", count: FetchedItems.largestShared + 1))
+                value = try #require(items[0]).value
+                if fails { throw CacheError(.timeout, "no answer") }
+            }
+            if fails {
+                #expect(throws: CacheError.self) { try batch.answer(take) }
+                batch.fail(CacheError(.timeout, "no answer"))
+            } else {
+                _ = try batch.answer(take)
+            }
+            let address = value.withUnsafeBytes(\.baseAddress)
+            value[value.startIndex] = 0
+            #expect(value.withUnsafeBytes(\.baseAddress) == address, "it is nobody else's")
+        }
+    }
+
     @Test("fails all its calls")
     func failing() async throws {
         let queue = CallQueue(maximumBatch: 100)

@@ -23,12 +23,4 @@ struct CacheClockTests {
         #expect(clock.hasReached(WallTime(microseconds: .min)))
         #expect(!clock.hasReached(WallTime(microseconds: .max)))
     }
-
-    @Test("the system's clock tells it once it is so")
-    func onTime() {
-        let clock = SystemClock()
-        let time = clock.now + .milliseconds(20)
-        while !clock.hasReached(time) {}
-        #expect(clock.now >= time)
-    }
 }

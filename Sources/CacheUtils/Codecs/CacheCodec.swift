@@ -21,6 +21,7 @@ public protocol CacheCodec<Value>: Sendable {
 
     /// The value of bytes that ``encode(_:)`` wrote, or that were damaged since: it must not trap, whatever they are.
     ///
+    /// - Parameter bytes: a part of a larger array. Copy what the value keeps of them, or it keeps all of that.
     /// - Throws: any error. Then the bytes are a miss.
     func decode(_ bytes: ArraySlice<UInt8>) throws -> Value
 }

@@ -46,7 +46,8 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
         _ bytes: ArraySlice<UInt8>, of identity: UInt64, keptIn decoded: DecodedValues<Value>
     ) throws -> Value {
         do { return try decoded.value(of: identity) } catch {}
-        let value = try codec.decode(bytes)
+        // A copy: a value that keeps its bytes, in spite of the codec's contract, would keep what was read with them.
+        let value = try codec.decode(Array(bytes)[...])
         decoded.keep(value, of: identity, size: bytes.count)
         return value
     }

@@ -18,7 +18,6 @@ public protocol CacheKeyComponent: Sendable {
 /// Nothing can be written that a store would not take, or that could be mistaken for another argument list: strings
 /// are quoted and escaped, a composite stands in parentheses.
 public struct CacheKeyBuilder {
-    @usableFromInline
     private(set) var bytes: [UInt8]
     /// Parts written into the current place, which takes exactly one.
     @usableFromInline

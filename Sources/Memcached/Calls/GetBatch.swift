@@ -18,9 +18,6 @@ struct GetBatch: ~Copyable {
         var further: Int
     }
 
-    /// More are seldom needed again: one get can have 255 groups.
-    private static let mostKeptItems = 1024
-
     private(set) var keys = KeyBatch()
     private var calls = CallList()
     /// For each call.
@@ -63,6 +60,7 @@ struct GetBatch: ~Copyable {
     /// - Parameter take: gets the items of all keys, by their index.
     mutating func answer(_ take: (inout FetchedItems, borrowing KeyBatch) throws -> Void) rethrows -> CallList {
         items.reset(count: keys.count)
+        defer { items.release() }
         try take(&items, keys)
         let furtherItems = furtherKeys.map { $0.indices.map { items[$0] } }
         let calls = exchange(&calls, with: CallList())
@@ -72,7 +70,6 @@ struct GetBatch: ~Copyable {
             call.prepare(further < 0 ? .item(items[key]) : .items(items[key], furtherItems[further]))
             place += 1
         }
-        items.releaseLarge()
         return calls
     }
 

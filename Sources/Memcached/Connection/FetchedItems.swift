@@ -1,50 +1,69 @@
 import MintCache
 
 /// The items that a batch of gets found, by the indices of their keys. It is filled again and again by one lane, and
-/// keeps its storage.
+/// keeps some of its storage.
 ///
-/// Small values stand side by side in one array, and each item has a slice of it: nothing is allocated for a value, and
-/// once the tasks of a batch are done with theirs, the next batch writes over them.
+/// Small values stand side by side in arrays that they share, and each item has a range of one: for most batches nothing
+/// is allocated, since a batch writes over the values of the one before when nobody has an item of that any more.
 struct FetchedItems: ~Copyable {
-    /// A larger value has an array of its own, so that whoever keeps it does not keep many others with it.
+    /// A larger value has an array of its own.
     static let largestShared = 1024
+    /// So much, and no more, is kept by whoever keeps a small item.
+    static let sharedSize = 64 * 1024
+    /// More are seldom needed again: one get can have 255 groups.
+    static let mostKeptPlaces = 1024
 
-    private struct Place {
-        /// Where the value is in `shared`; of a large one, at `start` in `large`.
+    struct Place {
+        /// The index of the array, and where the value is in it.
+        var array = 0
         var start = 0
         var count = 0
         /// 0 where there is no item.
         var cas: UInt64 = 0
     }
 
-    private var places: [Place] = []
-    private var shared: [UInt8] = []
-    private var large: [[UInt8]] = []
+    private(set) var places: [Place] = []
+    /// The first one is kept.
+    private var arrays = [Self.emptyShared]
+    /// The index of the array to which small values are appended.
+    private var shared = 0
+
+    /// One byte is nobody's. Without it a slice could be the whole of its array, and `Array(slice)` no copy.
+    private static let emptyShared: [UInt8] = [0]
 
     /// The item of a key.
     subscript(index: Int) -> StoreItem? {
         let place = places[index]
         guard let cas = StoreItem.CAS(rawValue: place.cas) else { return nil }
-        guard place.count <= Self.largestShared else { return StoreItem(value: large[place.start], cas: cas) }
-        return StoreItem(at: place.start..<place.start + place.count, of: shared, cas: cas)
+        return StoreItem(at: place.start..<place.start + place.count, of: arrays[place.array], cas: cas)
     }
 
     /// Makes room for the items of so many keys, of which there is none yet.
     mutating func reset(count: Int) {
-        for index in places.indices { places[index].cas = 0 }
+        if places.count > Self.mostKeptPlaces { places = [] }
+        for index in 0..<min(count, places.count) { places[index].cas = 0 }
         while places.count < count { places.append(Place()) }
-        shared.removeAll(keepingCapacity: true)
+        arrays[0].removeAll(keepingCapacity: true)
+        arrays[0] += Self.emptyShared
     }
 
     /// Sets the item of a key.
     mutating func set(_ index: Int, to value: UnsafeRawBufferPointer, cas: StoreItem.CAS) {
         if value.count > Self.largestShared {
-            places[index] = Place(start: large.count, count: value.count, cas: cas.rawValue)
-            large.append([UInt8](value))
+            places[index] = Place(array: arrays.count, count: value.count, cas: cas.rawValue)
+            arrays.append([UInt8](value))
         } else {
-            places[index] = Place(start: shared.count, count: value.count, cas: cas.rawValue)
-            shared.append(contentsOf: value)
+            if arrays[shared].count + value.count > Self.sharedSize { beginArray() }
+            let start = arrays[shared].count
+            arrays[shared].append(contentsOf: value)
+            places[index] = Place(array: shared, start: start, count: value.count, cas: cas.rawValue)
         }
+    }
+
+    private mutating func beginArray() {
+        shared = arrays.count
+        arrays.append(Self.emptyShared)
+        arrays[shared].reserveCapacity(Self.sharedSize)
     }
 
     /// Removes the items of some keys.
@@ -52,6 +71,9 @@ struct FetchedItems: ~Copyable {
         for index in indices { places[index].cas = 0 }
     }
 
-    /// Leaves the large values to those who have their items.
-    mutating func releaseLarge() { large = [] }
+    /// Leaves all arrays but the first to those who have items of them. There are none after that.
+    mutating func release() {
+        arrays.removeSubrange(1...)
+        shared = 0
+    }
 }

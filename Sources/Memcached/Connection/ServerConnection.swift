@@ -10,8 +10,7 @@ protocol ServerConnection: AnyObject {
 
     /// Takes the items of all keys of the batch that was asked for.
     ///
-    /// - Parameter items: by the indices of the keys, `nil` before, and unspecified after an error. There may be more
-    ///   than keys; those are left alone.
+    /// - Parameter items: by the indices of the keys, none before, and unspecified after an error.
     func take(_ items: inout FetchedItems, of batch: borrowing KeyBatch) throws
 
     /// Writes, and says whether that took place.

@@ -113,7 +113,7 @@ enum EnvelopeCoding {
     static func record(in bytes: ArraySlice<UInt8>, for key: StoreKey) -> CachedRecord? {
         bytes.withUnsafeBytes { buffer in
             guard let (kind, claimed, stampCount) = header(of: buffer, for: key), kind == .value else { return nil }
-            return record(in: bytes[...], buffer, claimed: claimed, stampCount)
+            return record(in: bytes, buffer, claimed: claimed, stampCount)
         }
     }
 

@@ -4,13 +4,14 @@
 struct SieveCache {
     private struct Node {
         var key: StoreKey
-        var item: StoreItem
+        var value: [UInt8]
+        var cas: StoreItem.CAS
         var expiry: WallTime?
         var visited = false
         var newer = SieveCache.none
         var older = SieveCache.none
 
-        var size: Int { key.bytes.count + item.value.count + InMemoryStore.overheadPerItem }
+        var size: Int { key.bytes.count + value.count + InMemoryStore.overheadPerItem }
     }
 
     fileprivate static let none = -1
@@ -39,7 +40,7 @@ struct SieveCache {
             return nil
         }
         nodes[place].visited = true
-        return nodes[place].item
+        return StoreItem(value: nodes[place].value, cas: nodes[place].cas)
     }
 
     /// Stores a value under a new CAS id and evicts until there is room for it.
@@ -48,7 +49,7 @@ struct SieveCache {
     mutating func store(_ value: [UInt8], under key: StoreKey, until expiry: WallTime?) throws {
         lastCAS += 1
         guard let cas = StoreItem.CAS(rawValue: lastCAS) else { return }
-        let node = Node(key: key, item: StoreItem(value: value, cas: cas), expiry: expiry)
+        let node = Node(key: key, value: value, cas: cas, expiry: expiry)
         guard node.size <= capacity else {
             remove(key)
             throw CacheError(
@@ -57,7 +58,8 @@ struct SieveCache {
         }
         if let place = places[key] {
             byteCount += node.size - nodes[place].size
-            nodes[place].item = node.item
+            nodes[place].value = value
+            nodes[place].cas = cas
             nodes[place].expiry = expiry
             nodes[place].visited = true
         } else {
@@ -94,7 +96,7 @@ struct SieveCache {
         if node.older == Self.none { oldest = node.newer } else { nodes[node.older].newer = node.newer }
         if hand == place { hand = node.newer }
         nodes[place].key = Self.nobody
-        nodes[place].item = StoreItem(value: [], cas: node.item.cas)
+        nodes[place].value = []
         free.append(place)
         places[node.key] = nil
         byteCount -= node.size

@@ -75,13 +75,15 @@ public struct StoreItem: Sendable, Equatable {
         }
     }
 
-    /// Of what was read together, and where in it the bytes are: four words, which a function returns in registers.
+    /// The array that the bytes are in, which others may share, and where. With a slice in their place an item would be
+    /// five words, and functions return four in registers.
     private let array: [UInt8]
     private let range: Range<Int>
     /// The item's CAS id.
     public let cas: CAS
 
-    /// The bytes: a slice of what was read together with them. Copy what you keep, or you keep all of that.
+    /// The bytes: a slice of what was read together with them. Whoever keeps it, or the item, keeps all of that, which
+    /// can be 64 KB of ``MemcachedStore``; `Array(value)` does not.
     public var value: ArraySlice<UInt8> { array[range] }
 
     /// Makes an item.

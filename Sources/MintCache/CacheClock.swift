@@ -68,9 +68,9 @@ public struct SystemClock: CacheClock {
     /// Whether a time has come.
     public func hasReached(_ time: WallTime) -> Bool {
         #if os(Linux)
-        // This clock takes a fifth of the time, as it only counts the kernel's ticks: it is late by one at most, which
-        // is 10 ms or less, or by as long as the processor that counts them stands still. With a second to go that tells
-        // enough.
+        // This clock takes a fifth of the time, as it only counts the kernel's ticks. It is late by one, 10 ms at most,
+        // which does not matter with a second to go. Where the processor that counts them stands still for longer, as a
+        // virtual one can, a time comes that much later.
         if let ticks = Self.time(of: CLOCK_REALTIME_COARSE), ticks.microseconds + 1_000_000 < time.microseconds {
             return false
         }

@@ -8,7 +8,7 @@ import MintCache
 struct FetchedItems: ~Copyable {
     /// A larger value has an array of its own.
     static let largestShared = 1024
-    /// So much, and no more, is kept by whoever keeps a small item.
+    /// The size of the arrays that are shared, filled or not: so much, and no more, is kept by whoever keeps a small item.
     static let sharedSize = 64 * 1024
     /// More are seldom needed again: one get can have 255 groups.
     static let mostKeptPlaces = 1024
@@ -24,12 +24,13 @@ struct FetchedItems: ~Copyable {
 
     private(set) var places: [Place] = []
     /// The first one is kept.
-    private var arrays = [Self.emptyShared]
+    private var arrays: [[UInt8]] = []
     /// The index of the array to which small values are appended.
     private var shared = 0
 
-    /// One byte is nobody's. Without it a slice could be the whole of its array, and `Array(slice)` no copy.
-    private static let emptyShared: [UInt8] = [0]
+    /// What begins a shared array. Without a byte that is nobody's a slice could be the whole of its array, and
+    /// `Array(slice)` no copy.
+    private static let beginning: [UInt8] = [0]
 
     /// The item of a key.
     subscript(index: Int) -> StoreItem? {
@@ -43,8 +44,12 @@ struct FetchedItems: ~Copyable {
         if places.count > Self.mostKeptPlaces { places = [] }
         for index in 0..<min(count, places.count) { places[index].cas = 0 }
         while places.count < count { places.append(Place()) }
-        arrays[0].removeAll(keepingCapacity: true)
-        arrays[0] += Self.emptyShared
+        if arrays.isEmpty {
+            beginArray()
+        } else {
+            arrays[0].removeAll(keepingCapacity: true)
+            arrays[0] += Self.beginning
+        }
     }
 
     /// Sets the item of a key.
@@ -62,8 +67,9 @@ struct FetchedItems: ~Copyable {
 
     private mutating func beginArray() {
         shared = arrays.count
-        arrays.append(Self.emptyShared)
+        arrays.append([])
         arrays[shared].reserveCapacity(Self.sharedSize)
+        arrays[shared] += Self.beginning
     }
 
     /// Removes the items of some keys.
@@ -71,7 +77,8 @@ struct FetchedItems: ~Copyable {
         for index in indices { places[index].cas = 0 }
     }
 
-    /// Leaves all arrays but the first to those who have items of them. There are none after that.
+    /// Leaves all arrays but the first to those who have items of them. Nobody asks for an item after that, until there
+    /// are others.
     mutating func release() {
         arrays.removeSubrange(1...)
         shared = 0

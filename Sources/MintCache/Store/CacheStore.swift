@@ -82,8 +82,8 @@ public struct StoreItem: Sendable, Equatable {
     /// The item's CAS id.
     public let cas: CAS
 
-    /// The bytes: a slice of what was read together with them. Whoever keeps it, or the item, keeps all of that, which
-    /// can be 64 KB of ``MemcachedStore``; `Array(value)` does not.
+    /// The bytes: a slice of an array that other items may share. Whoever keeps it, or the item, keeps all of the array,
+    /// which `MemcachedStore` makes 64 KB large; `Array(value)` does not.
     public var value: ArraySlice<UInt8> { array[range] }
 
     /// Makes an item.

@@ -9,8 +9,8 @@ extension Report {
             lines: lines { $0.ops_per_second } + ceiling)
     }
 
-    /// The multi-gets as they are with as many threads as the store has connections: there is no more to be had with
-    /// any number of tasks.
+    /// The multi-gets as they are with as many threads as the store has connections: over TCP, there is no more to be
+    /// had with any number of tasks.
     private var ceiling: [Plot.Line] {
         let most = scenarios.map(\.tasks).max() ?? 1
         return scenarios.filter { $0.subject == "libmemcached-mget" }.map { mget in

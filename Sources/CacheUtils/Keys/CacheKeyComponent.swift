@@ -151,7 +151,6 @@ public struct CacheKeyBuilder {
     mutating func separate() { bytes.append(UInt8(ascii: ",")) }
 
     /// Appends one of our own separators.
-    @usableFromInline
     mutating func syntax(_ text: StaticString) {
         bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }

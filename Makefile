@@ -26,12 +26,12 @@ test: setup ## run all tests; they start and stop their own memcached processes
 QUICKLY = --seconds 0.2 --rounds 5 --expiries 5 --group 10000
 BENCH = scripts/with-memcached Benchmarks/.build/release/cache-bench run $(BENCH_OPTIONS) $(if $(QUICK),$(QUICKLY))
 
-bench: setup ## measure beside the C library, in ten minutes; QUICK=1 in one
+bench: setup ## measure beside the C library, in eight minutes; QUICK=1 in one
 	swift build --package-path Benchmarks --configuration release
 	@$(BENCH)
 
 bench-peers: override BENCH_OPTIONS += --peers .build/bench/python/bin/python
-bench-peers: setup ## the same with clients from the world of Python, in 15 minutes
+bench-peers: setup ## the same with clients from the world of Python, in twelve minutes
 	@Benchmarks/peers/setup .build/bench/python
 	swift build --package-path Benchmarks --configuration release
 	@$(BENCH)

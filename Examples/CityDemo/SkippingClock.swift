@@ -8,6 +8,8 @@ final class SkippingClock: CacheClock {
 
     var now: WallTime { base.now + offset.withLock { $0 } }
 
+    var elapsed: Duration { base.elapsed + offset.withLock { $0 } }
+
     func sleep(for duration: Duration) async throws { try await base.sleep(for: duration) }
 
     func skip(_ duration: Duration) { offset.withLock { $0 += duration } }

@@ -21,6 +21,9 @@ public import MintCache
 public struct Cache: Sendable {
     let keys: KeySpace
     let engine: ReadThroughCache
+    let policy: CachePolicy
+    let functions = FunctionRegistry()
+    let checksCodecs: Bool
 
     /// Makes a cache.
     ///
@@ -29,20 +32,41 @@ public struct Cache: Sendable {
     ///   - namespace: the application. Caches in different namespaces share nothing.
     ///   - version: the version of what is cached: raise it when a release changes what the cached functions return,
     ///     and old and new processes run side by side without seeing each other's values.
+    ///   - policy: the options of functions and values that are given none of their own.
     ///   - clock: what freshness and leases are counted by.
     ///   - observer: is told everything that happens, for statistics and metrics.
-    ///   - logger: values that could not be cached are logged as warnings, store trouble at debug level, keys only at
-    ///     trace level.
+    ///   - logger: store trouble is logged at debug level, keys only at trace level.
+    ///   - troubleLevel: at which level to log what goes wrong for ever if nobody mends it: calls that always miss for
+    ///     the same reason, values that cannot be cached, loads that outlast their leases. A line a minute at most for
+    ///     each function and reason; `nil` for none.
+    ///   - background: what background refreshes take over of the task-local values of the calls that begin them.
+    ///   - checksCodecs: whether each value that is cached is compared with what its codec makes of it, which is told
+    ///     once for each function; only in debug builds unless it is set.
     ///
     /// An empty namespace, or one that with the version takes more than 128 bytes of a key, is an error with code
     /// `invalidKey` of every call.
     public init(
-        store: any CacheStore, namespace: String, version: String = "1", clock: any CacheClock = SystemClock(),
-        observer: (any CacheObserver)? = nil, logger: Logger = Logger(label: "swift-cache-utils")
+        store: any CacheStore, namespace: String, version: String = "1", policy: CachePolicy = CachePolicy(),
+        clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
+        logger: Logger = Logger(label: "swift-cache-utils"), troubleLevel: Logger.Level? = .warning,
+        background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild
     ) {
         keys = KeySpace(namespace: namespace, version: version)
+        self.policy = policy
+        self.checksCodecs = checksCodecs
         engine = ReadThroughCache(
-            store: store, clock: clock, observer: LoggingObserver(logger: logger, next: observer))
+            store: store, clock: clock,
+            observer: LoggingObserver(logger: logger, troubleLevel: troubleLevel, clock: clock, next: observer),
+            background: background)
+    }
+
+    /// Whether this package was built for debugging.
+    public static var isDebugBuild: Bool {
+        #if DEBUG
+        true
+        #else
+        false
+        #endif
     }
 
     // MARK: Cached functions
@@ -52,74 +76,135 @@ public struct Cache: Sendable {
     /// The function can be a closure, a global or static function, or a method of a value: what it is bound to plays
     /// no part in its keys.
     ///
+    /// A run of the function may serve many calls, in this process and in others:
+    ///
+    /// - It runs in a task of its own, which is not cancelled when the caller is. That task has the caller's task-local
+    ///   values, its priority or that of a more urgent caller who waits, and prefers the caller's executor (with Swift
+    ///   6.3 or newer). A background refresh may outlive the caller's request, and has only the task-local values that
+    ///   `background` of the cache takes over.
+    /// - It must not block its thread: a few that do keep all tasks of the process from going on, those that have hits
+    ///   too. Give blocking work an executor of its own, and call from a task that prefers it.
+    /// - It must not need its own value: such a call is an error with code `reentrantLoad`, at once, also through other
+    ///   cached functions, and so is one in a task that the function has started and that is not over before it is. A
+    ///   value that is cached is served all the same.
+    /// - Its result must not depend on who calls: on the user of a request, say. What it depends on is an argument.
+    ///
     /// - Parameters:
-    ///   - name: what the keys begin with; no two functions in a namespace may have the same. `"City.get"`, say.
+    ///   - name: what the keys begin with; no two functions in a namespace may have the same, which is logged as an
+    ///     error. `"City.get"`, say.
     ///   - ttl: how long a value is fresh; any positive duration.
     ///   - staleFor: how long after that it may be served while someone recomputes it; zero for never.
-    ///   - leaseFor: how long a loader may take. Others wait for it that long, then load for themselves.
+    ///   - leaseFor: how long a loader may take before its lease has to be prolonged: longer than it usually takes.
     ///   - refresh: whether the caller that finds a value stale waits for the new one.
-    ///   - groups: the groups of every result; invalidating any of them invalidates the result.
+    ///   - groups: the groups of every result; invalidating any of them invalidates the result. Their order does not
+    ///     matter.
     ///   - nilFor: how long a `nil` is fresh. Without it, `nil` is not cached.
+    ///   - policy: all other options, in place of the cache's. What is given beside it counts.
     ///   - load: the function.
     /// - Returns: a function of the same arguments. Bad options are errors of its calls: ``CacheError`` with code
     ///   `invalidKey` or `invalidDuration`.
     public func cached<each Argument: CacheKeyComponent, Value: Codable & Sendable>(
-        _ name: String, ttl: Duration, staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30),
-        refresh: CachePolicy.Refresh = .background, groups: [String] = [], nilFor: Duration? = nil,
+        _ name: String, ttl: Duration, staleFor: Duration? = nil, leaseFor: Duration? = nil,
+        refresh: CachePolicy.Refresh? = nil, groups: [String] = [], nilFor: Duration? = nil,
+        policy: CachePolicy? = nil, file: String = #fileID, line: UInt = #line, column: UInt = #column,
         load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value
     ) -> CachedFunction<repeat each Argument, Value> {
         cached(
             name, ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor,
-            codec: defaultCodec(for: Value.self), load: load)
+            policy: policy, codec: defaultCodec(for: Value.self), file: file, line: line, column: column, load: load)
     }
 
     /// Wraps an async function whose results a codec of your own encodes; else as
-    /// ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:load:)``.
+    /// ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:)``.
     public func cached<each Argument: CacheKeyComponent, Value: Sendable>(
-        _ name: String, ttl: Duration, staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30),
-        refresh: CachePolicy.Refresh = .background, groups: [String] = [], nilFor: Duration? = nil,
-        codec: any CacheCodec<Value>,
+        _ name: String, ttl: Duration, staleFor: Duration? = nil, leaseFor: Duration? = nil,
+        refresh: CachePolicy.Refresh? = nil, groups: [String] = [], nilFor: Duration? = nil,
+        policy: CachePolicy? = nil, codec: any CacheCodec<Value>,
+        file: String = #fileID, line: UInt = #line, column: UInt = #column,
         load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value
     ) -> CachedFunction<repeat each Argument, Value> {
-        CachedFunction(
+        var arguments: [ObjectIdentifier] = []
+        for type in repeat (each Argument).self { arguments.append(ObjectIdentifier(type)) }
+        let function = FunctionRegistry.Function(
+            arguments: arguments, value: ObjectIdentifier(Value.self), file: file, line: line, column: column)
+        enter(function, named: name)
+        return CachedFunction(
             engine: engine,
             head: Result { () throws(CacheError) in try keys.head(ofFunction: name) },
             options: Result { () throws(CacheError) in
                 try CacheOptions(
-                    ttl: ttl, policy: CachePolicy(staleFor: staleFor, leaseFor: leaseFor, refresh: refresh),
-                    groups: groups, nilFor: nilFor, in: keys)
+                    function: name, ttl: ttl, policy: merged(policy, staleFor, leaseFor, refresh), groups: groups,
+                    nilFor: nilFor, in: keys)
             },
-            coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: true),
+            coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: true, checks: checksCodecs),
             load: load)
+    }
+
+    private func enter(_ function: FunctionRegistry.Function, named name: String) {
+        // The key of no arguments stands for all of the function's.
+        guard let error = functions.enter(function, named: name), let head = try? keys.head(ofFunction: name) else { return }
+        engine.report(
+            CacheEvent(
+                kind: .duplicateFunction, key: KeySpace.key(head + [UInt8(ascii: ")")]), function: name, error: error))
+    }
+
+    /// The options of a call: those that are given by themselves, then those of its policy, then the cache's.
+    private func merged(
+        _ policy: CachePolicy?, _ staleFor: Duration?, _ leaseFor: Duration?, _ refresh: CachePolicy.Refresh?
+    ) -> CachePolicy {
+        var policy = policy ?? self.policy
+        if let staleFor { policy.staleFor = staleFor }
+        if let leaseFor { policy.leaseFor = leaseFor }
+        if let refresh { policy.refresh = refresh }
+        return policy
     }
 
     // MARK: Values by key
 
-    /// The value that is cached under a key, or else the loader's, which is cached. The options are those of
-    /// ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:load:)``.
+    /// The value that is cached under a key, or else the loader's, which is cached. The options and what the loader may
+    /// do are as in ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:)``.
     ///
     /// - Throws: the loader's error; `CancellationError` as soon as the task is cancelled; ``CacheError`` with code
-    ///   `invalidKey` or `invalidDuration` for bad options.
+    ///   `invalidKey` or `invalidDuration` for bad options, `reentrantLoad` in a loader that needs its own value,
+    ///   `recentFailure` where errors are shared.
     public func value<Value: Codable & Sendable>(
-        forKey key: String, ttl: Duration, staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30),
-        refresh: CachePolicy.Refresh = .background, groups: [String] = [], nilFor: Duration? = nil,
-        load: @escaping @Sendable @concurrent () async throws -> Value
+        forKey key: String, ttl: Duration, staleFor: Duration? = nil, leaseFor: Duration? = nil,
+        refresh: CachePolicy.Refresh? = nil, groups: [String] = [], nilFor: Duration? = nil,
+        policy: CachePolicy? = nil, load: @escaping @Sendable @concurrent () async throws -> Value
     ) async throws -> Value {
         try await value(
             forKey: key, ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups,
-            nilFor: nilFor, codec: defaultCodec(for: Value.self), load: load)
+            nilFor: nilFor, policy: policy, codec: defaultCodec(for: Value.self), load: load)
     }
 
-    /// The value that is cached under a key, or else the loader's, for values that a codec of your own encodes.
+    /// The value that is cached under a key, or else the loader's, for values that a codec of your own encodes; else as
+    /// ``value(forKey:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:load:)``.
     public func value<Value: Sendable>(
-        forKey key: String, ttl: Duration, staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30),
-        refresh: CachePolicy.Refresh = .background, groups: [String] = [], nilFor: Duration? = nil,
-        codec: any CacheCodec<Value>, load: @escaping @Sendable @concurrent () async throws -> Value
+        forKey key: String, ttl: Duration, staleFor: Duration? = nil, leaseFor: Duration? = nil,
+        refresh: CachePolicy.Refresh? = nil, groups: [String] = [], nilFor: Duration? = nil,
+        policy: CachePolicy? = nil, codec: any CacheCodec<Value>,
+        load: @escaping @Sendable @concurrent () async throws -> Value
     ) async throws -> Value {
         let options = try CacheOptions(
-            ttl: ttl, policy: CachePolicy(staleFor: staleFor, leaseFor: leaseFor, refresh: refresh), groups: groups,
-            nilFor: nilFor, in: keys)
-        let coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: false)
+            function: "", ttl: ttl, policy: merged(policy, staleFor, leaseFor, refresh), groups: groups, nilFor: nilFor,
+            in: keys)
+        let coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: false, checks: checksCodecs)
         return try await engine.value(of: options.entry(keys.key(named: key)), coder, load: load)
     }
+
+    // MARK: Going down
+
+    /// Waits until all loads, fills and invalidations that are under way have ended and all leases have been given back:
+    /// before the store is shut down, so that no other process has to wait for a lease of this one.
+    ///
+    /// ```swift
+    /// await cache.drain()
+    /// await store.shutdown()
+    /// ```
+    ///
+    /// - Parameter patience: how long loads may take still; that is over at once when the task is cancelled. Those that
+    ///   run after that lose their leases: their callers get their values, but they are not stored.
+    /// - Returns: whether everything had ended by then.
+    @discardableResult
+    public func drain(for patience: Duration = .seconds(10)) async -> Bool { await engine.drain(for: patience) }
 }

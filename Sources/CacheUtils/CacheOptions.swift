@@ -3,34 +3,41 @@ import MintCache
 /// The checked options of a cached function or key.
 @usableFromInline
 struct CacheOptions: Sendable {
-    let groups: [StoreKey]
-    let policy: CachePolicy
+    private let options: CacheEntry.Options
 
+    /// - Parameter function: the name of the cached function; empty for a value by key.
     init(
-        ttl: Duration, policy: CachePolicy, groups: [String], nilFor: Duration?, in keys: KeySpace
+        function: String, ttl: Duration, policy: CachePolicy, groups: [String], nilFor: Duration?, in keys: KeySpace
     ) throws(CacheError) {
         try Self.check(ttl, "ttl", "how long a value is fresh")
-        try Self.check(policy.leaseFor, "leaseFor", "longer than the slowest load takes")
         if let nilFor { try Self.check(nilFor, "nilFor", "how long a nil is fresh, or leave it out to cache no nil") }
-        guard policy.staleFor >= .zero else {
-            throw CacheError(
-                .invalidDuration, "a staleFor of \(policy.staleFor) is negative: use zero to serve nothing stale")
-        }
-        var unique: [StoreKey] = []
-        for name in groups {
-            let group = try keys.key(ofGroup: name)
-            if !unique.contains(group) { unique.append(group) }
-        }
+        try Self.check(policy)
+        var unique: Set<StoreKey> = []
+        for name in groups { unique.insert(try keys.key(ofGroup: name)) }
         guard unique.count <= 255 else {
             throw CacheError(.invalidKey, "\(unique.count) groups for one value: use at most 255")
         }
-        self.groups = unique
-        self.policy = policy
+        options = CacheEntry.Options(function: function, groups: Array(unique), policy: policy)
     }
 
     @usableFromInline
-    func entry(_ key: StoreKey) -> CacheEntry {
-        CacheEntry(key: key, groups: groups, policy: policy)
+    func entry(_ key: StoreKey) -> CacheEntry { CacheEntry(key: key, options: options) }
+
+    private static func check(_ policy: CachePolicy) throws(CacheError) {
+        try check(policy.leaseFor, "leaseFor", "longer than a load usually takes")
+        guard policy.longestLease >= policy.leaseFor else {
+            throw CacheError(
+                .invalidDuration,
+                "a longestLease of \(policy.longestLease) is shorter than the leaseFor of \(policy.leaseFor): give it "
+                    + "at least that")
+        }
+        let pause = policy.failurePause
+        for (duration, name) in [
+            (policy.staleFor, "staleFor"), (pause.first, "failurePause.first"), (pause.longest, "failurePause.longest"),
+            (policy.errorSharing.duration, "duration of errorSharing"),
+        ] where duration < .zero {
+            throw CacheError(.invalidDuration, "a \(name) of \(duration) is negative: use zero for none")
+        }
     }
 
     private static func check(_ duration: Duration, _ name: String, _ advice: String) throws(CacheError) {

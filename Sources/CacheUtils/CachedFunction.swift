@@ -21,17 +21,24 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// A call shares the load of another call with the same arguments, in this process or in the fleet, unless that
     /// load may have begun before an invalidation that this call began after.
     ///
+    /// It returns when the result has been computed; storing it goes on in the background.
+    ///
     /// - Throws: the function's error, which is not cached; `CancellationError` as soon as the task is cancelled;
-    ///   ``CacheError`` with code `invalidKey` or `invalidDuration` when the options or arguments cannot be used.
+    ///   ``CacheError`` with code `invalidKey` or `invalidDuration` when the options or arguments cannot be used, with
+    ///   `reentrantLoad` inside a function that needs its own result, with `recentFailure` where errors are shared.
     @inlinable @inline(__always)
     public func callAsFunction(_ arguments: repeat each Argument) async throws -> Value {
         try await engine.value(of: entry(repeat each arguments), coder, load: loader(repeat each arguments))
     }
 
-    /// Calls the function now, whatever is cached, and caches the result. A cached result goes on being served to
-    /// others meanwhile.
+    /// The result of a run of the function that begins after this call did, whatever is cached. It is stored when this
+    /// returns, and nobody gets an older one from then on; if the store does not take it, what was cached is removed
+    /// instead, which is repeated until it succeeds.
     ///
-    /// - Throws: as ``callAsFunction(_:)``.
+    /// A cached result goes on being served to others meanwhile. One refresh runs at a time, in the fleet, and is shared
+    /// by all that were called before it began.
+    ///
+    /// - Throws: as ``callAsFunction(_:)``; then what was cached is cached still.
     @discardableResult
     public func refresh(_ arguments: repeat each Argument) async throws -> Value {
         try await engine.refresh(entry(repeat each arguments), coder, load: loader(repeat each arguments))
@@ -40,7 +47,8 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// What is cached for these arguments, fresh or stale, without calling the function; `nil` when nothing is, or
     /// when the store cannot be asked.
     ///
-    /// - Throws: `CancellationError`, and ``CacheError`` as ``callAsFunction(_:)``.
+    /// - Throws: `CancellationError` as soon as the task is cancelled; ``CacheError`` with code `invalidKey` or
+    ///   `invalidDuration` when the options or arguments cannot be used.
     public func peek(_ arguments: repeat each Argument) async throws -> Value? {
         try await engine.peek(entry(repeat each arguments), coder)
     }
@@ -48,7 +56,9 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// Removes the cached result of exactly these arguments. A call that begins after this returned gets no result
     /// that was being computed before.
     ///
-    /// - Throws: the store's error: then the result may still be cached, and the call is to be repeated.
+    /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached: then
+    ///   the result may still be cached, and the call is to be repeated. `CancellationError` as soon as the task is
+    ///   cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`.
     public func invalidate(_ arguments: repeat each Argument) async throws {
         try await engine.invalidate(key(repeat each arguments))
     }

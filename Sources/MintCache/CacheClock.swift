@@ -8,8 +8,11 @@ import Musl
 
 /// The time that freshness, leases and pauses are counted in. Injected, so that a test never sleeps.
 public protocol CacheClock: Sendable {
-    /// The wall-clock time.
+    /// The wall-clock time, which values and leases in the store are counted in.
     var now: WallTime { get }
+
+    /// The time since some moment in the past, which nobody can set: what waits inside this process is counted in it.
+    var elapsed: Duration { get }
 
     /// Whether a time has come: the same as `time <= now`, which it is by default, to the precision of the clock. It is
     /// there for clocks that can tell it at less cost.
@@ -64,6 +67,16 @@ public struct SystemClock: CacheClock {
 
     /// The machine's wall-clock time.
     public var now: WallTime { Self.time(of: CLOCK_REALTIME) ?? WallTime(microseconds: 0) }
+
+    /// The time since the machine was started.
+    public var elapsed: Duration {
+        #if os(Linux)
+        let time = Self.time(of: CLOCK_BOOTTIME)
+        #else
+        let time = Self.time(of: CLOCK_MONOTONIC)
+        #endif
+        return .microseconds(time?.microseconds ?? 0)
+    }
 
     /// Whether a time has come.
     public func hasReached(_ time: WallTime) -> Bool {

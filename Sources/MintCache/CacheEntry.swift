@@ -1,20 +1,38 @@
 /// Where a value is cached, and who waits for it how long.
 public struct CacheEntry: Sendable {
+    /// What all entries of one cached function have in common.
+    public final class Options: Sendable {
+        /// The name of the function, for events.
+        public let function: String
+        /// The generation keys of the value's groups, in the order of their bytes, each once: groups are a set.
+        public let groups: [StoreKey]
+        /// How long who waits for what.
+        public let policy: CachePolicy
+
+        /// Makes options.
+        ///
+        /// - Precondition: there are at most 255 groups.
+        public init(function: String = "", groups: [StoreKey] = [], policy: CachePolicy) {
+            self.function = function
+            self.groups = Set(groups).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+            self.policy = policy
+            precondition(
+                self.groups.count <= EnvelopeCoding.maximumStamps, "a value can be in at most 255 groups")
+        }
+    }
+
     /// The value key.
     public let key: StoreKey
-    /// The generation keys of the value's groups, at most 255.
-    public let groups: [StoreKey]
-    /// How long who waits for what.
-    public let policy: CachePolicy
+    /// What it has in common with others. An object, so that handing it on costs one reference.
+    public let options: Options
+
+    var groups: [StoreKey] { options.groups }
+    var policy: CachePolicy { options.policy }
 
     /// Makes an entry.
-    ///
-    /// - Precondition: there are at most 255 groups.
-    public init(key: StoreKey, groups: [StoreKey] = [], policy: CachePolicy) {
-        precondition(groups.count <= EnvelopeCoding.maximumStamps, "a value can be in at most 255 groups")
+    public init(key: StoreKey, options: Options) {
         self.key = key
-        self.groups = groups
-        self.policy = policy
+        self.options = options
     }
 }
 
@@ -22,6 +40,9 @@ public struct CacheEntry: Sendable {
 public protocol PayloadCoder<Value>: Sendable {
     /// What is cached.
     associatedtype Value: Sendable
+
+    /// The tag of the payloads that it writes. Those of another tag are of another format, and it need not read them.
+    var tag: UInt32 { get }
 
     /// How long a value is fresh; `nil` for a value that is not to be cached.
     func lifetime(of value: Value) -> Duration?
@@ -34,9 +55,15 @@ public protocol PayloadCoder<Value>: Sendable {
     /// - Parameter identity: a random number that names the load which the payload is of: the same number, the same
     ///   payload.
     func decode(_ payload: Payload, of identity: UInt64) throws -> Value
+
+    /// What is wrong with a payload that has just been encoded, where that is checked: nothing, by default.
+    func flaw(in payload: Payload, of value: Value) -> CacheError?
 }
 
 extension PayloadCoder {
+    /// Nothing is wrong.
+    public func flaw(in payload: Payload, of value: Value) -> CacheError? { nil }
+
     /// The value of a record.
     func decode(_ record: CachedRecord) throws -> Value {
         try decode(record.payload, of: record.identity.rawValue)

@@ -30,6 +30,14 @@ public struct CacheError: Error, Sendable {
         public static let storeFailure = Code("storeFailure")
         /// The store was shut down before this use of it.
         public static let shutDown = Code("shutDown")
+        /// A loader asked for the value that it loads.
+        public static let reentrantLoad = Code("reentrantLoad")
+        /// A load failed a moment ago, and its error is shared: see ``CacheError/underlying``.
+        public static let recentFailure = Code("recentFailure")
+        /// A value does not come back from its codec as it was.
+        public static let lossyCodec = Code("lossyCodec")
+        /// Two different functions of one cache have the same name.
+        public static let duplicateFunction = Code("duplicateFunction")
         /// A codec could not turn a value into bytes.
         public static let encodingFailed = Code("encodingFailed")
     }
@@ -40,19 +48,23 @@ public struct CacheError: Error, Sendable {
     public var message: String
     /// The error that caused this one, where there is one.
     public var underlying: (any Error)?
+    /// The keys that it is about. They are not in the message, since keys are for logs at trace level only.
+    public var keys: [StoreKey]
 
     /// Makes an error.
-    public init(_ code: Code, _ message: String, underlying: (any Error)? = nil) {
+    public init(_ code: Code, _ message: String, keys: [StoreKey] = [], underlying: (any Error)? = nil) {
         self.code = code
         self.message = message
+        self.keys = keys
         self.underlying = underlying
     }
 }
 
 extension CacheError: CustomStringConvertible {
-    /// The code, the message and the cause in one line.
+    /// The code, the message, the keys and the cause in one line.
     public var description: String {
+        let keys = keys.isEmpty ? "" : ": " + keys.map(\.description).joined(separator: " → ")
         let cause = underlying.map { " (\($0))" } ?? ""
-        return "\(code): \(message)\(cause)"
+        return "\(code): \(message)\(keys)\(cause)"
     }
 }

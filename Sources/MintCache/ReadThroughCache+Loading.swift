@@ -2,100 +2,167 @@
 extension ReadThroughCache {
     /// Starts a flight, or finds the one whose lease is being taken at this moment.
     func depart<Value: Sendable>(
-        _ acquisition: Acquisition, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        _ acquisition: Acquisition, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ start: LoadStarter,
         _ load: @escaping Loader<Value>
     ) -> (flight: any AnyFlight, own: Flight<Value>?) {
-        let flight = Flight<Value>(key: entry.key, acquisition: acquisition)
+        let flight = Flight<Value>(acquisition, entry, in: self, deadlines: deadlines)
         if let other = flights.enter(flight) { return (other, nil) }
-        Task { @concurrent in await self.fly(flight, entry, coder, load) }
+        underWay.begin()
+        // However long the load takes, nobody waits for it longer than its lease runs.
+        flight.letGo(after: entry.policy.leaseFor) { [flights] in flights.leave(flight) }
+        flight.load.runs(in: start { await self.fly(flight, coder, load) })
         return (flight, flight)
     }
 
     private func fly<Value: Sendable>(
-        _ flight: Flight<Value>, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
-        _ load: @escaping Loader<Value>
+        _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
     ) async {
-        let start = await takeLease(flight.acquisition, on: flight.key)
-        guard start == .won else {
+        defer { underWay.end() }
+        switch await takeLease(flight) {
+        case .won: break
+        case .lost:
             flights.leave(flight)
-            flight.start.resolve(.success(start))
-            flight.abandonSharers()
-            // The write may have taken effect all the same; nobody should wait for a load that there is not.
-            if start == .trouble {
-                await end(flight, .failure)
-                flights.end(flight)
-            }
-            return
+            flight.load.end(.success(.lost))
+            return flight.fill.resolve(.success(.dropped))
+        case .trouble:
+            // The write may have taken effect all the same, or may do so later; nobody should wait for a load that there
+            // is not.
+            flights.orphan(flight)
+            flight.load.end(.success(.trouble))
+            flight.fill.resolve(.success(.failed))
+            return giveBackUnconfirmed(flight)
         }
         flights.started(flight)
-        flight.start.resolve(.success(.won))
-        // However long the load takes, nobody waits for it longer than its lease runs.
-        let leaseEnd = deadlines.schedule(after: entry.policy.leaseFor) { [flights] in
-            flights.leave(flight)
-            flight.abandonSharers()
+        keepLease(of: flight)
+        let began = clock.elapsed
+        let result = await LoadFrame.$current.withValue(flight.load.frame) {
+            await Result.of { try await self.run(load, for: flight.entry) }
         }
-        let began = clock.now
-        let result = await Result.of { try await self.run(load, for: flight.key) }
-        switch result {
-        case .success(let value): await end(flight, outcome(of: value, entry, coder, took: clock.now - began))
-        case .failure: await end(flight, .failure)
-        }
-        deadlines.cancel(leaseEnd)
-        flights.end(flight)
-        flight.land(result)
+        let took = clock.elapsed - began
+        flights.landed(flight)
+        // The callers first: storing the value may take as long as the store likes.
+        note(result, of: flight)
+        flight.load.end(result.map { .value($0) })
+        await flight.lease.putDown(deadlines)
+        let outcome = outcome(of: result, flight.entry, coder, took)
+        if case .value = outcome { flight.landed.resolve(result.map { $0 }) }
+        flight.landed.resolve(.success(nil))
+        await end(flight, outcome)
     }
 
-    func run<Value: Sendable>(_ load: Loader<Value>, for key: StoreKey) async throws -> Value {
-        report(.load, key)
+    /// Fills the register, and sees to it that nobody waits for the lease any more.
+    private func end<Value: Sendable>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async {
+        switch await fill(flight, outcome) {
+        case .failed(let next):
+            flights.orphan(flight)
+            flight.fill.resolve(.success(.failed))
+            giveBack(flight, next)
+        case .ended(let end):
+            flights.end(flight)
+            flight.fill.resolve(.success(end))
+        }
+    }
+
+    func run<Value: Sendable>(_ load: Loader<Value>, for entry: CacheEntry) async throws -> Value {
+        report(.load, entry)
         do {
             return try await load()
         } catch {
-            report(.loadFailed, key, error)
+            report(.loadFailed, entry, error: error)
             throw error
         }
     }
 
-    private func takeLease(_ acquisition: Acquisition, on key: StoreKey) async -> FlightStart {
-        do {
-            let bytes = EnvelopeCoding.encode(acquisition.envelope, for: key)
-            return try await write(bytes, to: key, over: acquisition.over, acquisition.expiry) ? .won : .lost
-        } catch {
-            report(.storeTrouble, key, error)
-            return .trouble
+    /// Remembers that a load failed, or that it did not.
+    private func note<Value>(_ result: Result<Value, any Error>, of flight: Flight<Value>) {
+        let (entry, acquisition) = (flight.entry, flight.acquisition)
+        switch result {
+        case .success: failures.forget(entry.key)
+        case .failure(is CancellationError): break
+        case .failure(let error):
+            failures.note(
+                error, of: entry.key, left: acquisition.kept?.identity ?? acquisition.token,
+                stamps: acquisition.stamps, at: clock.elapsed, entry.policy.failurePause)
         }
     }
 
     private func outcome<Value: Sendable>(
-        of value: Value, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, took: Duration
+        of result: Result<Value, any Error>, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ took: Duration
     ) -> Fill.Outcome {
+        guard case .success(let value) = result else { return .failure }
         guard let ttl = coder.lifetime(of: value) else { return .nothing }
         do {
-            return .value(try coder.encode(value), ttl: ttl, staleFor: entry.policy.staleFor, took: took)
+            let payload = try coder.encode(value)
+            if let flaw = coder.flaw(in: payload, of: value) { report(.changedByCodec, entry, error: flaw) }
+            return .value(payload, ttl: ttl, staleFor: entry.policy.staleFor, took: took)
         } catch {
-            report(.notCached, entry.key, error)
+            report(.notCached, entry, error: error)
             return .nothing
         }
     }
 
-    /// Fills the register, or gives it back, if it still carries the token of this flight.
-    private func end<Value: Sendable>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async {
-        let key = flight.key
+    // MARK: The register
+
+    private enum Start {
+        /// The lease is held and the load may begin.
+        case won
+        /// Someone else changed the register first.
+        case lost
+        /// The store did not say, so nothing may be filled.
+        case trouble
+    }
+
+    private func takeLease(_ flight: some AnyFlight) async -> Start {
+        let (key, acquisition) = (flight.entry.key, flight.acquisition)
         do {
-            let item = try await store.get(key)
-            let current = item.flatMap { EnvelopeCoding.envelope(in: Array($0.value), for: key) }
-            var stored = false
-            if let item, let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now) {
-                stored = try await store.compareAndSwap(
-                    key, expecting: item.cas, with: EnvelopeCoding.encode(write.envelope, for: key),
-                    expiry: write.expiry)
-            }
-            if case .value = outcome { report(stored ? .fill : .fillDropped, key) }
-        } catch let error as CacheError where error.code == .valueTooLarge {
-            report(.notCached, key, error)
-            // memcached drops what stood there when a `set` is too large, but not when a `cas` is.
-            await end(flight, .nothing)
+            let bytes = EnvelopeCoding.encode(acquisition.envelope, for: key)
+            return try await write(bytes, to: key, over: acquisition.over, acquisition.expiry) ? .won : .lost
         } catch {
-            report(.storeTrouble, key, error)
+            report(.storeTrouble, flight.entry, error: error)
+            return .trouble
         }
     }
+
+    private enum FillResult {
+        case ended(FillEnd)
+        /// The register may carry the token still. It is to be given back as after a load with this outcome.
+        case failed(Fill.Outcome)
+    }
+
+    private func fill(_ flight: some AnyFlight, _ outcome: Fill.Outcome) async -> FillResult {
+        let entry = flight.entry
+        do {
+            let isWritten = try await write(outcome, flight)
+            guard case .value = outcome else { return .ended(.released) }
+            report(isWritten ? .fill : .fillDropped, entry)
+            return .ended(isWritten ? .stored : .dropped)
+        } catch let error as CacheError where error.isRefusal {
+            report(error.code == .valueTooLarge ? .notCached : .storeTrouble, entry, error: error)
+            // What was cached before is outdated, and the next value would be refused as well.
+            return .failed(.nothing)
+        } catch {
+            report(.storeTrouble, entry, error: error)
+            return .failed(.failure)
+        }
+    }
+
+    /// Writes over the register what ends a load, if it still carries the token, and says whether it did.
+    func write(_ outcome: Fill.Outcome, _ flight: some AnyFlight) async throws -> Bool {
+        let key = flight.entry.key
+        // A prolongation that the store did not confirm may come late. It carries the token, but is another item.
+        for _ in 0..<3 {
+            let item = try await store.getForUpdate(key)
+            let current = item.flatMap { EnvelopeCoding.envelope(in: Array($0.value), for: key) }
+            guard let item, let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now)
+            else { return false }
+            let bytes = EnvelopeCoding.encode(write.envelope, for: key)
+            if try await self.write(bytes, to: key, over: item.cas, write.expiry) { return true }
+        }
+        return false
+    }
+}
+
+extension CacheError {
+    /// The store answered, and said no. What was under the key is there still, or is gone.
+    var isRefusal: Bool { code == .valueTooLarge || code == .storeFailure }
 }

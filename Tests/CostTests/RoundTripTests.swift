@@ -19,8 +19,10 @@ struct RoundTripTests {
     }
 
     private func roundTrips(_ body: () async throws -> Void) async rethrows -> Int {
+        await cache.drain()
         store.resetCounts()
         try await body()
+        await cache.drain()
         return store.roundTrips
     }
 

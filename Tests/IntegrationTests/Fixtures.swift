@@ -1,5 +1,6 @@
 import CacheUtils
 import TestSupport
+import Testing
 
 /// A city, as a database row.
 struct City: Codable, Sendable, Equatable {
@@ -38,6 +39,9 @@ struct Bench {
         self.store = store
         cache = Cache(store: store, namespace: "shop", version: version, clock: clock, observer: statistics)
     }
+
+    /// Lets what calls have left to the background end: fills and leases that are given back.
+    func settle() async { #expect(await cache.drain()) }
 
     /// A second cache as another process would have it: the same store and clock, nothing else shared.
     func otherProcess(version: String = "7") -> Cache {

@@ -80,6 +80,7 @@ struct SeedFeatureTests {
             }
             for number in 0..<50 { _ = try await city("\(number)") }
             _ = try await country(1)
+            await bench.settle()
             scripted.resetCounts()
             try await bench.cache.invalidate(group: "europe")
             #expect(scripted.roundTrips == 1)
@@ -220,6 +221,7 @@ struct SeedFeatureTests {
             for groups in [[], ["a"], ["a", "b", "c"]] {
                 let city = bench.city(groups: groups)
                 _ = try await city("\(groups.count)")
+                await bench.settle()
                 scripted.resetCounts()
                 _ = try await city("\(groups.count)")
                 #expect(scripted.roundTrips == 1)

@@ -106,5 +106,7 @@ struct StageClock: CacheClock {
 
     var now: WallTime { stage.now + skew }
 
+    var elapsed: Duration { stage.now - WallTime(microseconds: 0) }
+
     func sleep(for duration: Duration) async throws { try await stage.sleep(for: duration, process: process) }
 }

@@ -1,38 +1,72 @@
+import TestSupport
 import Testing
 
 @testable import MintCache
 
 @Suite("The flights of a process")
 struct FlightTableTests {
-    private func flight(_ number: Int) throws -> Flight<Int> {
+    private let table = FlightTable()
+
+    private func flight(_ number: Int, _ key: String? = nil) throws -> Flight<Int> {
         let token = LoadToken(rawValue: UInt64(number))
         let lease = Lease(token: token, until: WallTime(microseconds: 1))
         return Flight(
-            key: try StoreKey("k\(number)"),
-            acquisition: Acquisition(
-                token: token, stamps: [], over: nil, envelope: .pending(lease, stamps: []), expiry: .seconds(1)))
+            Acquisition(
+                token: token, stamps: [], over: nil, envelope: .pending(lease, stamps: []), expiry: .seconds(1)),
+            CacheEntry(key: try StoreKey(key ?? "k\(number)"), options: .init(policy: CachePolicy())), in: table,
+            deadlines: Deadlines(clock: ManualClock()))
     }
 
-    @Test("are found while they are under way, and of those that ended the last ones are remembered")
+    private func state(_ flight: Flight<Int>) -> String {
+        switch table.state(of: flight.acquisition.token) {
+        case .unknown: "unknown"
+        case .loading: "loading"
+        case .landed: "landed"
+        case .ended: "ended"
+        case .orphaned: "orphaned"
+        }
+    }
+
+    @Test("are loading, then landed, then ended, and of those that ended the last ones are remembered")
     func ends() throws {
-        let table = FlightTable()
         let flights = try (0..<FlightTable.rememberedEnds + 2).map { try flight($0) }
         for flight in flights { #expect(table.enter(flight) == nil) }
-        #expect(flights.allSatisfy { table.flight($0.acquisition.token) != nil })
-        for flight in flights.dropLast() { table.end(flight) }
-        let last = flights[FlightTable.rememberedEnds + 1]
-        #expect(!table.hasEnded(last.acquisition.token))
-        table.end(last)
-        #expect(flights.map { table.hasEnded($0.acquisition.token) } == flights.indices.map { $0 > 1 })
-        #expect(flights.allSatisfy { table.flight($0.acquisition.token) == nil })
+        #expect(flights.allSatisfy { state($0) == "loading" })
+        for flight in flights { table.landed(flight) }
+        #expect(flights.allSatisfy { state($0) == "landed" })
+        for flight in flights { table.end(flight) }
+        #expect(flights.map { state($0) == "ended" } == flights.indices.map { $0 > 1 })
+        #expect(state(flights[0]) == "unknown")
     }
 
-    @Test("that never took off are not remembered")
+    @Test("that left a lease behind are remembered, however many, until that is gone")
+    func orphans() throws {
+        let flights = try (0..<1000).map { try flight($0) }
+        for flight in flights {
+            _ = table.enter(flight)
+            table.orphan(flight)
+        }
+        #expect(flights.allSatisfy { state($0) == "orphaned" })
+        table.forget(flights[0].acquisition.token)
+        #expect(state(flights[0]) == "ended")
+    }
+
+    @Test("that never took off, or whose lease is over, are not found")
     func lost() throws {
-        let table = FlightTable()
         let flight = try flight(1)
         _ = table.enter(flight)
         table.leave(flight)
-        #expect(table.flight(flight.acquisition.token) == nil && !table.hasEnded(flight.acquisition.token))
+        #expect(state(flight) == "unknown")
+        table.landed(flight)
+        #expect(state(flight) == "unknown")
+    }
+
+    @Test("whose lease is being taken serve all who want it")
+    func starting() throws {
+        let (first, second) = (try flight(1, "k"), try flight(2, "k"))
+        #expect(table.enter(first) == nil)
+        #expect(table.enter(second)?.acquisition.token == first.acquisition.token)
+        table.started(first)
+        #expect(table.enter(second) == nil)
     }
 }

@@ -17,10 +17,12 @@ struct ReadMachineTests {
         try #require(StoreItem.CAS(rawValue: number))
     }
 
-    private func value(freshFor: Duration, claimFor: Duration? = nil) throws -> Item {
+    private func value(
+        freshFor: Duration, claimFor: Duration? = nil, identity: UInt64 = 1, stamps: GroupStamps? = nil
+    ) throws -> Item {
         let record = CachedRecord(
-            identity: LoadToken(rawValue: 1), createdAt: now, freshUntil: now + freshFor, loadMicroseconds: 0,
-            claim: claimFor.map { Lease(token: LoadToken(rawValue: 2), until: now + $0) }, stamps: [stamp],
+            identity: LoadToken(rawValue: identity), createdAt: now, freshUntil: now + freshFor, loadMicroseconds: 0,
+            claim: claimFor.map { Lease(token: LoadToken(rawValue: 2), until: now + $0) }, stamps: stamps ?? [stamp],
             payload: Payload(tag: 0, bytes: [42]))
         return Item(cas: try cas(), envelope: .value(record))
     }
@@ -34,7 +36,7 @@ struct ReadMachineTests {
     private func word(
         _ item: Item?, groups: ReadMachine.Groups? = nil, goal: ReadMachine.Goal = .value, decodes: Bool = true
     ) -> String {
-        var machine = ReadMachine(policy: policy, goal: goal)
+        var machine = ReadMachine(policy: policy, goal: goal, since: clock.elapsed)
         let word = word(&machine, item, groups, decodes: decodes, at: now)
         if goal == .value, decodes {
             var isHit = false
@@ -48,11 +50,13 @@ struct ReadMachineTests {
 
     private func word(
         _ machine: inout ReadMachine, _ item: Item?, _ groups: ReadMachine.Groups? = nil, decodes: Bool = true,
-        at now: WallTime
+        here: FlightTable.State = .unknown, failure: RecentFailures.Failure? = nil, at time: WallTime
     ) -> String {
-        let read = ReadMachine.Read(item: item, groups: groups ?? .stamps([stamp]))
-        var action = machine.fetched(read, at: now)
-        if action.record != nil, !decodes { action = machine.fetched(read.withGarbage, at: now) }
+        let read = ReadMachine.Read(
+            item: item, groups: groups ?? .stamps([stamp]), leaseHere: here, failure: failure)
+        let moment = ReadMachine.Moment(wall: time, elapsed: clock.elapsed + (time - now))
+        var action = machine.fetched(read, at: moment)
+        if action.record != nil, !decodes { action = machine.fetched(read.withGarbage(.undecodable), at: moment) }
         let value = action.record?.payload.bytes.first ?? 0
         switch action {
         case .plant(let plantings): return "plant \(plantings.map(\.group))"
@@ -67,6 +71,7 @@ struct ReadMachineTests {
             if case .value = acquisition.envelope { return "take, keeping the value" }
             return acquisition.over == nil ? "add" : "take"
         case .readAgain: return "read again"
+        case .fail: return "share the failure"
         case .wait(let token, _): return "wait for \(token.rawValue)"
         case .loadWithoutLease: return "load without a lease"
         }
@@ -119,15 +124,102 @@ struct ReadMachineTests {
     func suspectLease() throws {
         let other = ReadMachine.Groups.stamps([GroupStamp(rawValue: 3)])
         for item in [try pending(for: .seconds(1)), try value(freshFor: .seconds(1), claimFor: .seconds(1))] {
-            var machine = ReadMachine(policy: policy)
+            var machine = ReadMachine(policy: policy, since: clock.elapsed)
             #expect(word(&machine, item, other, at: now) == "read again")
             #expect(word(&machine, item, other, at: now) == "take")
             // The stamps were the older.
-            machine = ReadMachine(policy: policy)
+            machine = ReadMachine(policy: policy, since: clock.elapsed)
             #expect(word(&machine, item, other, at: now) == "read again")
             #expect(["wait for 2", "serve 42"].contains(word(&machine, item, at: now)))
-            #expect(word(item, groups: other, goal: .refresh) == "take")
+            var refresh = ReadMachine(policy: policy, goal: .refresh, since: clock.elapsed)
+            #expect(word(&refresh, item, other, at: now) == "read again")
+            #expect(word(&refresh, item, other, at: now) == "take")
         }
+    }
+
+    @Test("the lease of a load of this process that has ended: nobody waits for it, but for a fill that is under way")
+    func leaseHere() throws {
+        let flight = try flight()
+        let stale = try value(freshFor: .seconds(-1), claimFor: .seconds(4))
+        for (state, pending, claimed) in [
+            (.unknown, "wait for 2", "stale 42"), (.loading(flight), "wait for 2", "stale 42"),
+            (.landed(flight), "wait for 2", "stale 42"), (.orphaned, "take", "claim 42"),
+        ] as [(FlightTable.State, String, String)] {
+            var machine = ReadMachine(policy: policy, since: clock.elapsed)
+            #expect(try word(&machine, self.pending(for: .seconds(4)), here: state, at: now) == pending)
+            #expect(word(&machine, stale, here: state, at: now) == claimed)
+        }
+        // What was read is older than what the load left: once, for then it is what it left.
+        var machine = ReadMachine(policy: policy, since: clock.elapsed)
+        #expect(try word(&machine, pending(for: .seconds(4)), here: .ended, at: now) == "read again")
+        #expect(try word(&machine, pending(for: .seconds(4)), here: .ended, at: now) == "take")
+    }
+
+    private func flight() throws -> Flight<Int> {
+        let lease = Lease(token: LoadToken(rawValue: 2), until: now + .seconds(4))
+        return Flight(
+            Acquisition(
+                token: lease.token, stamps: [], over: nil, envelope: .pending(lease, stamps: []), expiry: .seconds(9)),
+            CacheEntry(key: try StoreKey("k"), options: .init(policy: policy)), in: clock,
+            deadlines: Deadlines(clock: clock))
+    }
+
+    @Test("after a failure: stale values are served for a while, and the error is shared only where that is asked for")
+    func failure() throws {
+        struct Sad: Error {}
+        let failure = RecentFailures.Failure(
+            error: Sad(), at: clock.elapsed, pausedUntil: clock.elapsed + .seconds(1), left: LoadToken(rawValue: 2),
+            stamps: [stamp], count: 1)
+        func word(_ item: Item, _ policy: CachePolicy, goal: ReadMachine.Goal = .value, after: Duration) -> String {
+            var machine = ReadMachine(policy: policy, goal: goal, since: clock.elapsed)
+            return self.word(&machine, item, failure: failure, at: now + after)
+        }
+        let stale = try value(freshFor: .zero)
+        #expect(word(stale, policy, after: .milliseconds(999)) == "stale 42")
+        #expect(word(stale, policy, after: .seconds(1)) == "claim 42")
+        #expect(word(stale, policy, goal: .refresh, after: .zero) == "take, keeping the value")
+        let released = try pending(for: .zero)
+        #expect(word(released, policy, after: .zero) == "take")
+        var sharing = policy
+        sharing.errorSharing = .init(for: .seconds(2))
+        #expect(word(released, sharing, after: .milliseconds(1999)) == "share the failure")
+        #expect(word(released, sharing, after: .seconds(2)) == "take")
+        #expect(word(released, sharing, goal: .refresh, after: .zero) == "take")
+        sharing.errorSharing = .init(for: .seconds(2)) { !($0 is Sad) }
+        #expect(word(released, sharing, after: .zero) == "take")
+    }
+
+    @Test("a miss knows why it is one")
+    func reasons() throws {
+        let (group, other) = (try StoreKey("a"), try StoreKey("b"))
+        let old = GroupStamp.random(for: group, isPlanted: false)
+        func reason(
+            _ item: Item?, _ stamps: GroupStamps?, goal: ReadMachine.Goal = .value, garbage: CacheEvent.Reason? = nil
+        ) -> CacheEvent.Reason? {
+            var machine = ReadMachine(policy: policy, goal: goal, since: clock.elapsed)
+            let groups = stamps.map { ReadMachine.Groups.stamps($0) } ?? .incomplete([.init(group: 0, stamp: old)])
+            var read = ReadMachine.Read(item: item, groups: groups)
+            if let garbage { read = read.withGarbage(garbage) }
+            _ = machine.fetched(read, at: .init(wall: now, elapsed: clock.elapsed))
+            return machine.reason
+        }
+        let fresh = try value(freshFor: .seconds(9), stamps: [old])
+        let (invalidated, planted) = (
+            GroupStamp.random(for: group, isPlanted: false), GroupStamp.random(for: group, isPlanted: true)
+        )
+        #expect(reason(fresh, [old]) == nil)
+        #expect(reason(nil, [old]) == .absent)
+        #expect(try reason(pending(for: .seconds(1)), [stamp]) == .absent)
+        #expect(try reason(value(freshFor: .seconds(-10), stamps: [old]), [old]) == .expired)
+        #expect(reason(fresh, [invalidated]) == .groupInvalidated)
+        #expect(reason(fresh, [planted]) == .stampLost)
+        #expect(reason(fresh, nil) == .stampLost)
+        #expect(reason(fresh, []) == .otherGroups)
+        #expect(reason(fresh, [old, old]) == .otherGroups)
+        #expect(reason(fresh, [.random(for: other, isPlanted: false)]) == .otherGroups)
+        #expect(try reason(Item(cas: cas()), [old]) == .foreignBytes)
+        #expect(reason(fresh, [old], garbage: .undecodable) == .undecodable)
+        #expect(reason(nil, [old], goal: .refresh) == .refresh)
     }
 
     @Test("garbage, or a payload that cannot be decoded: take the lease")
@@ -140,45 +232,60 @@ struct ReadMachineTests {
     @Test("groups without a stamp: plant stamps first")
     func missingStamps() throws {
         let item = try value(freshFor: .seconds(1))
-        #expect(word(item, groups: .incomplete([.init(group: 0)])) == "plant [0]")
-        #expect(try word(item, groups: .incomplete([.init(group: 1, over: cas()), .init(group: 2)])) == "plant [1, 2]")
+        #expect(word(item, groups: .incomplete([.init(group: 0, stamp: stamp)])) == "plant [0]")
+        #expect(try word(item, groups: .incomplete([.init(group: 1, stamp: stamp, over: cas()), .init(group: 2, stamp: stamp)])) == "plant [1, 2]")
     }
 
-    @Test("a refresh takes the lease over anything, and keeps a value that can be served")
+    @Test("a refresh keeps a value that can be served, and waits for a load that runs")
     func refresh() throws {
         #expect(word(nil, goal: .refresh) == "add")
         #expect(try word(value(freshFor: .seconds(1)), goal: .refresh) == "take, keeping the value")
-        #expect(
-            try word(value(freshFor: .seconds(-1), claimFor: .seconds(1)), goal: .refresh) == "take, keeping the value")
-        #expect(try word(value(freshFor: .seconds(-10), claimFor: .seconds(1)), goal: .refresh) == "take")
-        #expect(try word(pending(for: .seconds(1)), goal: .refresh) == "take")
+        #expect(try word(value(freshFor: .seconds(-1), claimFor: .zero), goal: .refresh) == "take, keeping the value")
+        #expect(try word(value(freshFor: .seconds(-1), claimFor: .seconds(1)), goal: .refresh) == "wait for 2")
+        #expect(try word(value(freshFor: .seconds(-10), claimFor: .seconds(1)), goal: .refresh) == "wait for 2")
+        #expect(try word(pending(for: .seconds(1)), goal: .refresh) == "wait for 2")
+        #expect(try word(pending(for: .zero), goal: .refresh) == "take")
     }
 
-    @Test("nobody goes round longer than a lease runs, but a value that comes late is still served")
+    @Test("a refresh takes a value whose load began after it did, and no other")
+    func newerValue() throws {
+        for first in [nil, try pending(for: .seconds(1)), try value(freshFor: .seconds(1), claimFor: .seconds(1))] {
+            var machine = ReadMachine(policy: policy, goal: .refresh, since: clock.elapsed)
+            _ = word(&machine, first, at: now)
+            // Of the load that ran then, which may have begun before.
+            let itsLoad = try word(&machine, value(freshFor: .seconds(1), identity: 2), at: now)
+            #expect(itsLoad == (first == nil ? "serve 42" : "take, keeping the value"))
+            #expect(try word(&machine, value(freshFor: .seconds(1), identity: 3), at: now) == "serve 42")
+            #expect(
+                try word(&machine, value(freshFor: .zero, identity: 3), at: now) == "take, keeping the value")
+        }
+    }
+
+    @Test("nobody goes round longer than the longest lease runs, but a value that comes late is still served")
     func overdue() throws {
-        var machine = ReadMachine(policy: policy)
+        var machine = ReadMachine(policy: policy, since: clock.elapsed)
         let lease = { (start: WallTime) -> Item in
             Item(
                 cas: try cas(),
                 envelope: .pending(Lease(token: LoadToken(rawValue: 2), until: start + .seconds(60)), stamps: [stamp]))
         }
         #expect(try word(&machine, lease(now), at: now) == "wait for 2")
-        #expect(try word(&machine, lease(now), at: now + .seconds(4)) == "wait for 2")
-        #expect(try word(&machine, lease(now), at: now + .seconds(5)) == "load without a lease")
+        #expect(try word(&machine, lease(now), at: now + .seconds(9)) == "wait for 2")
+        #expect(try word(&machine, lease(now), at: now + .seconds(10)) == "load without a lease")
         // The lease may have ended at that very moment: there is one try to take it.
-        #expect(word(&machine, nil, at: now + .seconds(5)) == "add")
-        #expect(word(&machine, nil, at: now + .seconds(5)) == "load without a lease")
-        #expect(word(&machine, nil, .incomplete([.init(group: 0)]), at: now + .seconds(5)) == "load without a lease")
-        #expect(try word(&machine, value(freshFor: .seconds(60)), at: now + .seconds(5)) == "serve 42")
+        #expect(word(&machine, nil, at: now + .seconds(10)) == "add")
+        #expect(word(&machine, nil, at: now + .seconds(10)) == "load without a lease")
+        #expect(word(&machine, nil, .incomplete([.init(group: 0, stamp: stamp)]), at: now + .seconds(10)) == "load without a lease")
+        #expect(try word(&machine, value(freshFor: .seconds(60)), at: now + .seconds(10)) == "serve 42")
     }
 
     @Test("pauses grow and never outlast the lease that is waited for")
     func pauses() throws {
-        var machine = ReadMachine(policy: policy)
+        var machine = ReadMachine(policy: policy, since: clock.elapsed)
         var pauses: [Duration] = []
         for _ in 0..<10 {
             let read = ReadMachine.Read(item: try pending(for: .milliseconds(80)), groups: .stamps([stamp]))
-            let action = machine.fetched(read, at: now)
+            let action = machine.fetched(read, at: .init(wall: now, elapsed: clock.elapsed))
             if case .wait(_, let pause) = action { pauses.append(pause) }
         }
         #expect(pauses == [2, 4, 8, 16, 32, 64, 80, 80, 80, 80].map(Duration.milliseconds))

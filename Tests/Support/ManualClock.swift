@@ -11,6 +11,8 @@ package final class ManualClock: CacheClock {
 
     private struct State {
         var now: WallTime
+        /// By how much the wall clock was set.
+        var wrong = Duration.zero
         var sleepers: [Sleeper] = []
         var pauses = 0
     }
@@ -27,7 +29,12 @@ package final class ManualClock: CacheClock {
         self.advancesInSleep = advancesInSleep
     }
 
-    package var now: WallTime { state.withLock(\.now) }
+    package var now: WallTime { state.withLock { $0.now + $0.wrong } }
+
+    package var elapsed: Duration { state.withLock { $0.now - WallTime(microseconds: 0) } }
+
+    /// Sets the wall clock to another time. What waits is not disturbed.
+    package func set(by duration: Duration) { state.withLock { $0.wrong += duration } }
 
     /// How many pauses have begun: sleeps of less than a second, unlike those that wait for the end of a lease.
     package var pauses: Int { state.withLock(\.pauses) }

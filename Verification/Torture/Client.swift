@@ -65,6 +65,8 @@ private struct SkewedClock: CacheClock {
 
     var now: WallTime { SystemClock().now + skew }
 
+    var elapsed: Duration { SystemClock().elapsed }
+
     func sleep(for duration: Duration) async throws { try await Task.sleep(for: duration) }
 }
 

@@ -3,20 +3,26 @@ import MintCache
 /// What the protocol is told about the values of one cached function or key.
 final class EntryCoder<Value: Sendable>: PayloadCoder {
     private let codec: any CacheCodec<Value>
-    private let tag: UInt32
+    let tag: UInt32
     private let ttl: Duration
     private let nilFor: Duration?
     /// `nil` where decoding costs no more than looking it up would.
     private let decoded: DecodedValues<Value>?
+    private let check: RoundTripCheck?
 
-    /// - Parameter keepsDecoded: whether the coder lives long enough for decoded values to be asked for again.
-    init(codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?, keepsDecoded: Bool) {
+    /// - Parameters:
+    ///   - keepsDecoded: whether the coder lives long enough for decoded values to be asked for again.
+    ///   - checks: whether values are compared with what their codec makes of them.
+    init(codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?, keepsDecoded: Bool, checks: Bool) {
         self.codec = codec
         self.ttl = ttl
         self.nilFor = nilFor
         tag = Array(codec.format.utf8).withUnsafeBytes { UInt32(truncatingIfNeeded: WyHash.hash($0, seed: 0)) }
         decoded = keepsDecoded && !(codec is any QuickCodec) ? DecodedValues() : nil
+        check = checks && !(codec is any QuickCodec) ? RoundTripCheck() : nil
     }
+
+    func flaw(in payload: Payload, of value: Value) -> CacheError? { check?.flaw(in: payload.bytes, of: value, codec) }
 
     func lifetime(of value: Value) -> Duration? {
         (value as? any OptionalValue)?.isNil == true ? nilFor : ttl

@@ -11,10 +11,17 @@ struct JSONCodec<Value: Codable>: CacheCodec {
     let format = "JSON " + String(reflecting: Value.self).replacing(#/ at \$[0-9a-f]+/#, with: "")
 
     func encode(_ value: Value) throws -> [UInt8] {
-        Array(try JSONEncoder().encode(value))
+        let encoder = JSONEncoder()
+        // JSON has no such numbers, so they are strings. A field that is a string is never read as a number.
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "+inf", negativeInfinity: "-inf", nan: "nan")
+        return Array(try encoder.encode(value))
     }
 
     func decode(_ bytes: ArraySlice<UInt8>) throws -> Value {
-        try JSONDecoder().decode(Value.self, from: Data(bytes))
+        let decoder = JSONDecoder()
+        decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+            positiveInfinity: "+inf", negativeInfinity: "-inf", nan: "nan")
+        return try decoder.decode(Value.self, from: Data(bytes))
     }
 }

@@ -1,12 +1,14 @@
 import MintCache
+import Synchronization
 
 extension Cache {
     /// Removes the value that `value(forKey:)` cached under a key, whichever process did.
     ///
     /// A call that begins after this returned gets no value whose load began before.
     ///
-    /// - Throws: the store's error: then the value may still be cached, and the call is to be repeated. ``CacheError``
-    ///   with code `invalidKey` for an empty key.
+    /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached: then
+    ///   the value may still be cached, and the call is to be repeated. `CancellationError` as soon as the task is
+    ///   cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey` for an empty key.
     public func invalidate(key: String) async throws {
         try await engine.invalidate(keys.key(named: key))
     }
@@ -27,34 +29,62 @@ extension Cache {
     /// }
     /// ```
     ///
-    /// No event is lost to store trouble: its invalidations are repeated, after growing pauses of up to five seconds,
-    /// until they succeed.
+    /// No event is lost to store trouble, and none holds up another: an invalidation that fails is repeated beside the
+    /// others, after growing pauses of up to five seconds, until it succeeds. Meanwhile this process takes what it names
+    /// for invalid. Of the same value or group one is sent at a time. Up to 10,000 are kept; with more of them the next
+    /// event is not asked for. When the sequence ends, this returns as soon as all have succeeded.
     ///
     /// - Throws: what the sequence or `outdated` throws; `CancellationError` when the task is cancelled;
-    ///   ``CacheError`` with code `invalidKey`.
+    ///   ``CacheError`` with code `invalidKey`, or `shutDown` when the store was shut down before all had succeeded. What
+    ///   has not succeeded by then goes on being repeated.
     public func invalidate<Events: AsyncSequence>(
         on events: Events, _ outdated: (Events.Element) throws -> [Invalidation]
     ) async throws {
+        let repeats = Repeats()
         for try await event in events {
             for invalidation in try outdated(event) {
-                try await insist { try await invalidation.perform(in: self) }
+                repeats.begin()
+                do {
+                    try await invalidation.insist(in: self) { repeats.end(isSent: $0) }
+                } catch {
+                    repeats.end(isSent: true)
+                    throw error
+                }
             }
         }
+        try await repeats.all()
+    }
+}
+
+/// The invalidations of one sequence of events that have not succeeded yet.
+private final class Repeats: Sendable {
+    private struct State {
+        // One for the sequence itself.
+        var count = 1
+        var isLost = false
     }
 
-    private func insist(_ operation: () async throws -> Void) async throws {
-        var pause = Duration.milliseconds(50)
-        while true {
-            do {
-                return try await operation()
-            } catch let error as CancellationError {
-                throw error
-            } catch let error as CacheError where error.code == .invalidKey || error.code == .shutDown {
-                throw error
-            } catch {
-                try await engine.pause(pause)
-                pause = min(pause * 2, .seconds(5))
-            }
+    private let state = Mutex(State())
+    private let ended = Promise<Void>()
+
+    func begin() { state.withLock { $0.count += 1 } }
+
+    func end(isSent: Bool) {
+        let result = state.withLock { state -> Result<Void, any Error>? in
+            state.count -= 1
+            if !isSent { state.isLost = true }
+            guard state.count == 0 else { return nil }
+            guard state.isLost else { return .success(()) }
+            return .failure(
+                CacheError(
+                    .shutDown, "the store was shut down before all invalidations were sent: drain the cache before that"))
         }
+        if let result { ended.resolve(result) }
+    }
+
+    /// Returns when all have ended.
+    func all() async throws {
+        end(isSent: true)
+        try await ended.value()
     }
 }

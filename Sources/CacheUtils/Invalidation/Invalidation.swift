@@ -10,7 +10,7 @@ public struct Invalidation: Sendable {
 
     private let target: Target
 
-    /// The value that ``Cache/value(forKey:ttl:staleFor:leaseFor:refresh:groups:nilFor:load:)`` cached under a key.
+    /// The value that ``Cache/value(forKey:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:load:)`` cached under a key.
     public static func key(_ name: String) -> Invalidation { Invalidation(target: .name(name)) }
 
     /// Every value in a group.
@@ -25,11 +25,17 @@ public struct Invalidation: Sendable {
         Invalidation(target: .call(try function.key(repeat each arguments), function.engine))
     }
 
-    func perform(in cache: Cache) async throws {
+    /// Invalidates, and should that fail, again and again in the background.
+    ///
+    /// - Parameter whenDone: is told when it has been sent, or was given up.
+    func insist(in cache: Cache, whenDone: @escaping @Sendable (_ isSent: Bool) -> Void) async throws {
         switch target {
-        case .name(let name): try await cache.invalidate(key: name)
-        case .group(let name): try await cache.invalidate(group: name)
-        case .call(let key, let engine): try await engine.invalidate(key)
+        case .name(let name):
+            try await cache.engine.insistOnInvalidating(cache.keys.key(named: name), whenDone: whenDone)
+        case .group(let name):
+            try await cache.engine.insistOnInvalidating(group: cache.keys.key(ofGroup: name), whenDone: whenDone)
+        case .call(let key, let engine):
+            try await engine.insistOnInvalidating(key, whenDone: whenDone)
         }
     }
 }

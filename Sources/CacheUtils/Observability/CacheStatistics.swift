@@ -3,18 +3,27 @@ import Synchronization
 
 /// Counts what happens in a cache. Hand one to ``Cache`` as its observer, or one to several.
 public final class CacheStatistics: CacheObserver {
-    /// The counts at one moment, each since the statistics were made.
+    /// The counts, each since the statistics were made. They need not be those of one moment: hits are counted apart
+    /// from the rest, so that many threads can count them at little cost, and go on while the rest is read.
     public struct Snapshot: Sendable, Equatable {
         /// Calls that were served a fresh value.
         public var hits = 0
         /// Calls that were served a stale value.
         public var stale = 0
+        /// Of these, calls in the pause after a load that failed.
+        public var pausedRefreshes = 0
         /// Calls that were served by a load, their own or a shared one.
         public var misses = 0
+        /// The misses by their reasons.
+        public var reasons: [CacheEvent.Reason: Int] = [:]
         /// Loaders that were started.
         public var loads = 0
         /// Loaders that threw.
         public var failedLoads = 0
+        /// Calls that were given the error of an earlier load.
+        public var sharedFailures = 0
+        /// Loads that took longer than their first lease.
+        public var overruns = 0
         /// Loaded values that were stored.
         public var fills = 0
         /// Loaded values that were not stored, because their key was invalidated or taken over meanwhile.
@@ -23,49 +32,46 @@ public final class CacheStatistics: CacheObserver {
         public var notCached = 0
         /// Failures of the store that the cache went on without.
         public var storeTroubles = 0
+        /// Stamps that groups were given because they had none, as new groups have and those whose stamp was lost.
+        public var plantedStamps = 0
         /// Keys and groups that were invalidated.
         public var invalidations = 0
+        /// Attempts to invalidate that failed.
+        public var failedInvalidations = 0
     }
 
+    private static let counted: [(kind: CacheEvent.Kind, count: any WritableKeyPath<Snapshot, Int> & Sendable)] = [
+        (.stale, \.stale), (.load, \.loads), (.loadFailed, \.failedLoads), (.failureShared, \.sharedFailures),
+        (.loadOverran, \.overruns), (.fill, \.fills), (.fillDropped, \.droppedFills), (.notCached, \.notCached),
+        (.storeTrouble, \.storeTroubles), (.stampPlanted, \.plantedStamps), (.invalidation, \.invalidations),
+        (.invalidationFailed, \.failedInvalidations), (.miss, \.misses),
+    ]
+    private static let counts = Dictionary(uniqueKeysWithValues: counted.map { ($0.kind, $0.count) })
+
     private let hits = Atomic(0)
-    private let stale = Atomic(0)
-    private let misses = Atomic(0)
-    private let loads = Atomic(0)
-    private let failedLoads = Atomic(0)
-    private let fills = Atomic(0)
-    private let droppedFills = Atomic(0)
-    private let notCached = Atomic(0)
-    private let storeTroubles = Atomic(0)
-    private let invalidations = Atomic(0)
+    private let others = Mutex(Snapshot())
 
     /// Makes statistics that begin at zero.
     public init() {}
 
     /// The counts now.
     public var snapshot: Snapshot {
-        Snapshot(
-            hits: hits.load(ordering: .relaxed), stale: stale.load(ordering: .relaxed),
-            misses: misses.load(ordering: .relaxed), loads: loads.load(ordering: .relaxed),
-            failedLoads: failedLoads.load(ordering: .relaxed), fills: fills.load(ordering: .relaxed),
-            droppedFills: droppedFills.load(ordering: .relaxed), notCached: notCached.load(ordering: .relaxed),
-            storeTroubles: storeTroubles.load(ordering: .relaxed), invalidations: invalidations.load(ordering: .relaxed)
-        )
+        var snapshot = others.withLock(\.self)
+        snapshot.hits = hits.load(ordering: .relaxed)
+        return snapshot
     }
 
     /// Counts an event.
     public func record(_ event: CacheEvent) {
-        switch event.kind {
-        case .hit: hits.add(1, ordering: .relaxed)
-        case .stale: stale.add(1, ordering: .relaxed)
-        case .miss: misses.add(1, ordering: .relaxed)
-        case .load: loads.add(1, ordering: .relaxed)
-        case .loadFailed: failedLoads.add(1, ordering: .relaxed)
-        case .fill: fills.add(1, ordering: .relaxed)
-        case .fillDropped: droppedFills.add(1, ordering: .relaxed)
-        case .notCached: notCached.add(1, ordering: .relaxed)
-        case .storeTrouble: storeTroubles.add(1, ordering: .relaxed)
-        case .invalidation: invalidations.add(1, ordering: .relaxed)
-        default: break
+        if event.kind == .hit {
+            hits.add(1, ordering: .relaxed)
+            return
+        }
+        guard let count = Self.counts[event.kind] else { return }
+        others.withLock { snapshot in
+            snapshot[keyPath: count] += 1
+            if event.kind == .miss, let reason = event.reason { snapshot.reasons[reason, default: 0] += 1 }
+            if event.kind == .stale, event.reason == .recentFailure { snapshot.pausedRefreshes += 1 }
         }
     }
 }

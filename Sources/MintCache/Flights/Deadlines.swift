@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Things to do when a time is over, unless they are called off before.
+/// Things to do when a time is over, unless they are called off before. Times are those of the clock that nobody can set.
 ///
 /// One task sleeps for all that wait for the same duration. A `Task.sleep` for each would leave its timer behind for
 /// the whole duration although it is cancelled after a moment: at ten thousand loads a second and a lease of thirty
@@ -13,14 +13,14 @@ final class Deadlines: Sendable {
     }
 
     /// The deadlines of one duration, in the order in which they come.
-    private struct Lane {
-        var waiting: [(ticket: Ticket, deadline: WallTime)] = []
+    private struct Line {
+        var waiting: [(ticket: Ticket, deadline: Duration)] = []
         /// How many at the front of `waiting` are done with.
         var done = 0
         /// How many of the rest have not been called off.
         var live = 0
 
-        var first: (ticket: Ticket, deadline: WallTime)? { done < waiting.count ? waiting[done] : nil }
+        var first: (ticket: Ticket, deadline: Duration)? { done < waiting.count ? waiting[done] : nil }
 
         mutating func removeFirst() {
             done += 1
@@ -32,8 +32,8 @@ final class Deadlines: Sendable {
 
     private struct State {
         var actions: [Ticket: @Sendable () -> Void] = [:]
-        /// A lane is there as long as its task is.
-        var lanes: [Duration: Lane] = [:]
+        /// A line is there as long as its task is.
+        var lines: [Duration: Line] = [:]
         var tickets: UInt64 = 0
     }
 
@@ -50,34 +50,34 @@ final class Deadlines: Sendable {
 
     /// Does something when a duration is over.
     func schedule(after duration: Duration, _ action: @escaping @Sendable () -> Void) -> Ticket {
-        let deadline = clock.now + duration
-        let (ticket, isNewLane) = state.withLock { state in
+        let deadline = clock.elapsed + duration
+        let (ticket, isNewLine) = state.withLock { state in
             state.tickets += 1
             let ticket = Ticket(number: state.tickets, duration: duration)
             state.actions[ticket] = action
-            let isNewLane = state.lanes[duration] == nil
-            state.lanes[duration, default: Lane()].waiting.append((ticket, deadline))
-            state.lanes[duration]?.live += 1
-            return (ticket, isNewLane)
+            let isNewLine = state.lines[duration] == nil
+            state.lines[duration, default: Line()].waiting.append((ticket, deadline))
+            state.lines[duration]?.live += 1
+            return (ticket, isNewLine)
         }
         // Detached: it is nobody's in particular.
-        if isNewLane { Task.detached { await self.run(duration) } }
+        if isNewLine { Task.detached { await self.run(duration) } }
         return ticket
     }
 
     /// Calls an action off, and lets go of it.
     func cancel(_ ticket: Ticket) {
         state.withLock { state in
-            guard state.actions.removeValue(forKey: ticket) != nil, var lane = state.lanes[ticket.duration] else {
+            guard state.actions.removeValue(forKey: ticket) != nil, var line = state.lines[ticket.duration] else {
                 return
             }
-            lane.live -= 1
-            state.lanes[ticket.duration]?.live = lane.live
+            line.live -= 1
+            state.lines[ticket.duration]?.live = line.live
             // What was called off goes when it is most of what there is, and not only when its time has come.
-            guard lane.waiting.count - lane.done > 2 * lane.live + 64 else { return }
-            lane.waiting = lane.waiting[lane.done...].filter { state.actions[$0.ticket] != nil }
-            lane.done = 0
-            state.lanes[ticket.duration] = lane
+            guard line.waiting.count - line.done > 2 * line.live + 64 else { return }
+            line.waiting = line.waiting[line.done...].filter { state.actions[$0.ticket] != nil }
+            line.done = 0
+            state.lines[ticket.duration] = line
         }
     }
 
@@ -92,19 +92,19 @@ final class Deadlines: Sendable {
     }
 
     private func next(_ duration: Duration) -> Step {
-        let now = clock.now
+        let now = clock.elapsed
         return state.withLock { state in
-            while let first = state.lanes[duration]?.first {
+            while let first = state.lines[duration]?.first {
                 if let action = state.actions[first.ticket] {
                     guard first.deadline <= now else { return .sleep(first.deadline - now) }
                     state.actions[first.ticket] = nil
-                    state.lanes[duration]?.removeFirst()
-                    state.lanes[duration]?.live -= 1
+                    state.lines[duration]?.removeFirst()
+                    state.lines[duration]?.live -= 1
                     return .act(action)
                 }
-                state.lanes[duration]?.removeFirst()
+                state.lines[duration]?.removeFirst()
             }
-            state.lanes[duration] = nil
+            state.lines[duration] = nil
             return .end
         }
     }

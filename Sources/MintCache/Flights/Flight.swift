@@ -1,45 +1,69 @@
-/// One load of one key under one lease, from taking the lease to filling the register, and all who wait for it.
+/// One load of one key under one lease, from taking the lease to the end of the fill, and all who wait for it.
 ///
 /// It runs in a task of its own, so a caller that is cancelled leaves without disturbing the others, and what was
 /// begun in the store is always ended there.
 final class Flight<Value: Sendable>: AnyFlight {
-    let key: StoreKey
     let acquisition: Acquisition
-    let start = Promise<FlightStart>()
-    /// For the caller whose loader it is: the value or the loader's error, however long that takes.
-    let outcome = Promise<Value>()
-    /// For all who share it: the same, or `nil` when there is nothing to share any more, because the lease is over or
-    /// was not won. Then they read again.
-    let shared = Promise<Value?>()
+    let entry: CacheEntry
+    let load: SharedLoad<FlightOutcome<Value>>
+    /// For those who read the token when the load was over: its value, if that is going to be stored.
+    let landed = Promise<Value?>()
+    let fill = Promise<FillEnd?>()
+    let lease = HeldLease()
 
-    init(key: StoreKey, acquisition: Acquisition) {
-        self.key = key
+    init(_ acquisition: Acquisition, _ entry: CacheEntry, in cache: AnyObject, deadlines: Deadlines) {
         self.acquisition = acquisition
+        self.entry = entry
+        load = SharedLoad(LoadFrame(entry.key, of: cache, token: acquisition.token), deadlines: deadlines)
     }
 
-    /// Tells all who wait how the load ended.
-    func land(_ result: Result<Value, any Error>) {
-        outcome.resolve(result)
-        shared.resolve(result.map(Optional.some))
+    /// Lets all who wait for another's load go when a time is over.
+    func letGo(after duration: Duration, then: @escaping @Sendable () -> Void) {
+        load.letGo(after: duration) { [self] in
+            then()
+            landed.resolve(.success(nil))
+            fill.resolve(.success(nil))
+        }
     }
 
-    /// Lets those who share it go.
-    func abandonSharers() { shared.resolve(.success(nil)) }
+    /// The value, for those who read the token when the load was over; `nil` if it is not going to be stored, or when
+    /// they have been let go.
+    func landedValue() async throws -> Value? { try await load.wait(for: landed) }
+
+    /// What came of the fill; `nil` when those who wait have been let go.
+    @discardableResult
+    func waitForFill() async throws -> FillEnd? { try await load.wait(for: fill) }
 }
 
-/// What became of the attempt to take the lease.
-enum FlightStart: Sendable {
-    /// The lease is held and the load begins.
-    case won
-    /// Someone else changed the register first.
+/// What came of a flight for those who wait for its value.
+enum FlightOutcome<Value: Sendable>: Sendable {
+    case value(Value)
+    /// Someone else changed the register before the lease was taken.
     case lost
-    /// The store did not say, so nothing may be filled.
+    /// The store did not say whether the lease was taken, so nothing may be filled.
     case trouble
+}
+
+/// What came of a fill.
+enum FillEnd: Sendable {
+    /// The value stands in the store.
+    case stored
+    /// The register no longer carried the load's token.
+    case dropped
+    /// There was nothing to store, and the register was given back.
+    case released
+    /// The store failed or refused the value: what the register carries has to be given back yet.
+    case failed
 }
 
 /// A flight of any value type.
 protocol AnyFlight: Sendable {
-    var key: StoreKey { get }
     var acquisition: Acquisition { get }
-    var start: Promise<FlightStart> { get }
+    var entry: CacheEntry { get }
+    var lease: HeldLease { get }
+
+    func letGo(after duration: Duration, then: @escaping @Sendable () -> Void)
+
+    @discardableResult
+    func waitForFill() async throws -> FillEnd?
 }

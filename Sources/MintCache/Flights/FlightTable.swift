@@ -1,15 +1,33 @@
 import Synchronization
 
-/// The flights of this process.
+/// The flights of this process, by the tokens that stand in the store.
 final class FlightTable: Sendable {
-    private struct State {
+    /// What this process knows of the load that a token names.
+    enum State: Sendable {
+        /// It is not one of this process, or of long ago.
+        case unknown
+        /// It is running, or its lease is being taken.
+        case loading(any AnyFlight)
+        /// The loader has returned, and its value is being stored.
+        case landed(any AnyFlight)
+        /// It has ended a short while ago: what stands in the store is another item by now.
+        case ended
+        /// It has ended, and the register may carry its token still. Nobody has to wait for it.
+        case orphaned
+    }
+
+    private struct Table {
         /// Flights whose lease is being taken, at most one for each key: one attempt serves all callers.
         var starting: [StoreKey: any AnyFlight] = [:]
-        /// Flights by the token that stands in the store while they run.
-        var flying: [LoadToken: any AnyFlight] = [:]
+        var states: [LoadToken: State] = [:]
         /// The tokens of those that ended last, each written over the oldest.
         var ended: [LoadToken] = []
         var nextEnded = 0
+
+        mutating func started(_ flight: any AnyFlight) {
+            let key = flight.entry.key
+            if starting[key]?.acquisition.token == flight.acquisition.token { starting[key] = nil }
+        }
 
         mutating func remember(_ token: LoadToken) {
             if ended.count < FlightTable.rememberedEnds { ended.append(token) } else { ended[nextEnded] = token }
@@ -21,54 +39,77 @@ final class FlightTable: Sendable {
     /// if the load were another process's.
     static let rememberedEnds = 256
 
-    private let state = Mutex(State())
+    private let table = Mutex(Table())
 
     /// Enters a flight that is about to take the lease, unless another one of its key already is: then that one is
     /// returned.
     func enter(_ flight: any AnyFlight) -> (any AnyFlight)? {
-        state.withLock { state in
-            if let other = state.starting[flight.key] { return other }
-            state.starting[flight.key] = flight
+        table.withLock { table in
+            if let other = table.starting[flight.entry.key] { return other }
+            table.starting[flight.entry.key] = flight
             // Entered here before its token is in the store, so that whoever reads the token there finds the flight.
-            state.flying[flight.acquisition.token] = flight
+            table.states[flight.acquisition.token] = .loading(flight)
             return nil
         }
     }
 
     /// The lease of a flight is won: the next attempt on its key may begin.
-    func started(_ flight: any AnyFlight) {
-        state.withLock { state in
-            guard state.starting[flight.key]?.acquisition.token == flight.acquisition.token else { return }
-            state.starting[flight.key] = nil
+    func started(_ flight: any AnyFlight) { table.withLock { $0.started(flight) } }
+
+    /// The load is over, and the fill begins.
+    func landed(_ flight: any AnyFlight) {
+        table.withLock { table in
+            // Unless its lease was over before.
+            guard table.states[flight.acquisition.token] != nil else { return }
+            table.states[flight.acquisition.token] = .landed(flight)
         }
     }
 
     /// Nobody is to find the flight any more.
     func leave(_ flight: any AnyFlight) {
-        started(flight)
-        _ = state.withLock { $0.flying.removeValue(forKey: flight.acquisition.token) }
-    }
-
-    /// The flight is over, and what it leaves stands in the store.
-    func end(_ flight: any AnyFlight) {
-        started(flight)
-        state.withLock { state in
-            state.flying[flight.acquisition.token] = nil
-            state.remember(flight.acquisition.token)
+        table.withLock { table in
+            table.started(flight)
+            table.states[flight.acquisition.token] = nil
         }
     }
 
-    /// The flight of the load that a token names, if this process runs it.
+    /// The flight is over, and its token stands in the store no more.
+    func end(_ flight: any AnyFlight) {
+        table.withLock { table in
+            table.started(flight)
+            table.states[flight.acquisition.token] = nil
+            table.remember(flight.acquisition.token)
+        }
+    }
+
+    /// The flight is over, and its token may stand in the store until it is told to be gone.
+    func orphan(_ flight: any AnyFlight) {
+        table.withLock { table in
+            table.started(flight)
+            table.states[flight.acquisition.token] = .orphaned
+        }
+    }
+
+    /// A token that may have stood in the store does so no longer, or its lease is over.
+    func forget(_ token: LoadToken) {
+        table.withLock { table in
+            table.states[token] = nil
+            table.remember(token)
+        }
+    }
+
+    /// What this process knows of the load that a token names.
     ///
     /// The caller read the token in the store, so the store vouches for that load. That the stamps beside it are those
     /// that the caller read is one of the rules of ``ReadMachine``.
-    func flight(_ token: LoadToken) -> (any AnyFlight)? {
-        state.withLock { $0.flying[token] }
+    func state(of token: LoadToken) -> State {
+        table.withLock { $0.states[token] ?? ($0.ended.contains(token) ? .ended : .unknown) }
     }
 
-    /// Whether the flight of a load has ended a short while ago: what stands in the store is another item by now, as a
-    /// rule.
-    func hasEnded(_ token: LoadToken) -> Bool {
-        state.withLock { $0.ended.contains(token) }
+    /// All that are loading.
+    var loading: [any AnyFlight] {
+        table.withLock { table in
+            table.states.values.compactMap { if case .loading(let flight) = $0 { flight } else { nil } }
+        }
     }
 }

@@ -2,16 +2,15 @@ import Synchronization
 
 /// A store in this process's memory: the embedded default, for tests, development and single processes.
 ///
-/// It is bounded in bytes. When it is full it evicts by SIEVE (Zhang, Yang, Yue, Vigfusson and Rashmi, *SIEVE is
-/// Simpler than LRU*, NSDI 2024): a hit only marks an item as visited; a hand walks from the oldest item to the
-/// newest, takes the marks away and evicts the first item without one. So items that are used once leave early, and a
-/// scan does not push out what is in use. Each step of the hand takes away a mark that a hit had set, so the cost of
-/// an operation is constant, amortised, however many items there are.
+/// It is bounded in bytes, and makes room before it stores an item. What goes is decided by S3-FIFO (Yang, Zhang, Qiu,
+/// Yue and Rashmi, *FIFO queues are all you need for cache eviction*, SOSP 2023): items that are used once leave early,
+/// and a scan does not push out what is in use. Only reads count as uses, not the writes of a load and the reads that
+/// belong to them. The cost of an operation is constant, amortised, however many items there are.
 public final class InMemoryStore: CacheStore {
     /// What an item takes besides its key and value: its place in the table and in the eviction order.
     public static let overheadPerItem = 128
 
-    private let items: Mutex<SieveCache>
+    private let items: Mutex<S3FIFOCache>
     private let clock: any CacheClock
 
     /// Makes an empty store.
@@ -22,7 +21,7 @@ public final class InMemoryStore: CacheStore {
     ///     nothing.
     ///   - clock: what expiries are counted by.
     public init(capacity: Int = 64 * 1024 * 1024, clock: any CacheClock = SystemClock()) {
-        items = Mutex(SieveCache(capacity: capacity))
+        items = Mutex(S3FIFOCache(capacity: capacity))
         self.clock = clock
     }
 
@@ -40,13 +39,19 @@ public final class InMemoryStore: CacheStore {
     /// Reads one item.
     public func get(_ key: StoreKey) async throws -> StoreItem? {
         let now = clock.now
-        return items.withLock { $0.item(key, at: now) }
+        return items.withLock { $0.item(key, at: now, isUse: true) }
+    }
+
+    /// Reads one item to write over it, which is no use of it.
+    public func getForUpdate(_ key: StoreKey) async throws -> StoreItem? {
+        let now = clock.now
+        return items.withLock { $0.item(key, at: now, isUse: false) }
     }
 
     /// Reads several items, as they stood at one moment.
     public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
         let now = clock.now
-        return items.withLock { items in keys.map { items.item($0, at: now) } }
+        return items.withLock { items in keys.map { items.item($0, at: now, isUse: true) } }
     }
 
     /// Reads an item and others that go with it, as they stood at one moment.
@@ -55,7 +60,7 @@ public final class InMemoryStore: CacheStore {
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
         let now = clock.now
         return items.withLock { items in
-            (items.item(key, at: now), others.map { items.item($0, at: now) })
+            (items.item(key, at: now, isUse: true), others.map { items.item($0, at: now, isUse: true) })
         }
     }
 
@@ -70,7 +75,7 @@ public final class InMemoryStore: CacheStore {
         let now = clock.now
         let expiry = try expiryTime(expiry)
         return try items.withLock { items in
-            guard items.item(key, at: now) == nil else { return false }
+            guard items.item(key, at: now, isUse: false) == nil else { return false }
             try items.store(value, under: key, until: expiry)
             return true
         }
@@ -83,7 +88,7 @@ public final class InMemoryStore: CacheStore {
         let now = clock.now
         let expiry = try expiryTime(expiry)
         return try items.withLock { items in
-            guard items.item(key, at: now)?.cas == cas else { return false }
+            guard items.item(key, at: now, isUse: false)?.cas == cas else { return false }
             try items.store(value, under: key, until: expiry)
             return true
         }
@@ -93,7 +98,7 @@ public final class InMemoryStore: CacheStore {
     public func delete(_ key: StoreKey) async throws -> Bool {
         let now = clock.now
         return items.withLock { items in
-            let stood = items.item(key, at: now) != nil
+            let stood = items.item(key, at: now, isUse: false) != nil
             items.remove(key)
             return stood
         }

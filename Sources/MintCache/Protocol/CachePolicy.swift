@@ -1,5 +1,5 @@
-/// How long the protocol waits for what, and who waits for a refresh.
-public struct CachePolicy: Sendable, Hashable {
+/// How long the protocol waits for what, who waits for a refresh, and what follows a failure.
+public struct CachePolicy: Sendable {
     /// Who gets the new value when a stale one is being refreshed.
     public enum Refresh: Sendable, Hashable {
         /// Everybody is served the stale value at once; the one caller that won the claim also starts the load.
@@ -9,26 +9,76 @@ public struct CachePolicy: Sendable, Hashable {
         case foreground
     }
 
+    /// The pause after a load that failed, in which this process serves a stale value without another attempt. It
+    /// doubles with each failure of a key in a row.
+    public struct FailurePause: Sendable, Hashable {
+        /// After the first failure; zero for no pause.
+        public var first: Duration
+        /// After many.
+        public var longest: Duration
+
+        /// Makes a pause.
+        public init(first: Duration = .milliseconds(5), longest: Duration = .seconds(1)) {
+            self.first = first
+            self.longest = longest
+        }
+
+        /// No pause.
+        public static let none = FailurePause(first: .zero, longest: .zero)
+    }
+
+    /// Which errors of a load may be shared with calls that come after it, and for how long.
+    public struct ErrorSharing: Sendable {
+        /// How old a failure may be that a call is given in place of a load of its own; zero for never.
+        public var duration: Duration
+        /// Which errors are shared. A cancellation never is.
+        public var includes: @Sendable (any Error) -> Bool
+
+        /// Makes a rule.
+        public init(for duration: Duration, where includes: @escaping @Sendable (any Error) -> Bool = { _ in true }) {
+            self.duration = duration
+            self.includes = includes
+        }
+
+        /// No error is shared: each call runs the loader.
+        public static let none = ErrorSharing(for: .zero)
+    }
+
     /// How long after the end of its freshness a value may be served while someone refreshes it. May be zero.
     public var staleFor: Duration
-    /// How long a loader may hold a key, and the longest that a caller waits for another's load. Longer than the
-    /// slowest load: a load that takes longer may be started a second time, and then its value is not stored.
+    /// How long a loader may hold a key before its process has to prolong the lease. Longer than a load usually takes.
     public var leaseFor: Duration
+    /// How long a loader may hold a key in all, and the longest that a caller waits for another's load: twice
+    /// `leaseFor` unless it is set.
+    public var longestLease: Duration {
+        get { longest ?? leaseFor * 2 }
+        set { longest = newValue }
+    }
     /// Who waits for a refresh.
     public var refresh: Refresh
+    private var longest: Duration?
+    /// The pause after a load that failed.
+    public var failurePause: FailurePause
+    /// Which errors are shared with later calls where there is no stale value: none unless it is set.
+    public var errorSharing: ErrorSharing
 
     /// Makes a policy.
     public init(
-        staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30), refresh: Refresh = .background
+        staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30), longestLease: Duration? = nil,
+        refresh: Refresh = .background, failurePause: FailurePause = FailurePause(),
+        errorSharing: ErrorSharing = .none
     ) {
         self.staleFor = min(staleFor, .longestLifetime)
         self.leaseFor = min(leaseFor, .longestLifetime)
+        longest = longestLease.map { min($0, .longestLifetime * 2) }
         self.refresh = refresh
+        self.failurePause = failurePause
+        self.errorSharing = errorSharing
     }
 
-    /// How long the store keeps an item that carries a lease. Twice the lease, so that a load which overran its lease
-    /// may still fill as long as nobody took the key over.
-    var leaseExpiry: Duration { leaseFor * 2 }
+    /// How long the store keeps an item that carries a lease. As long again as the lease, so that a load which overran
+    /// it may still fill as long as nobody took the key over.
+    var leaseExpiry: Duration { leaseFor + longestLease }
 }
 
 extension Duration {

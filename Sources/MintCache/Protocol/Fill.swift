@@ -38,8 +38,43 @@ enum Fill {
             record.claim = nil
             return Write(envelope: .value(record), expiry: acquisition.expiry)
         case (.nothing, _), (.failure, .pending):
-            let over = Lease(token: acquisition.token, until: WallTime(microseconds: 0))
-            return Write(envelope: .pending(over, stamps: acquisition.stamps), expiry: releasedExpiry)
+            return Write(
+                envelope: .pending(.over(acquisition.token), stamps: acquisition.stamps),
+                expiry: acquisition.releasedExpiry)
         }
     }
+
+    /// The write that prolongs the lease; `nil` when the register no longer carries the load's token.
+    static func prolongation(
+        of acquisition: Acquisition, over current: Envelope?, by duration: Duration
+    ) -> Write? {
+        guard let lease = current?.lease,
+            lease.token == acquisition.token || PlantedMistake.prolongWhateverStands.isPlanted
+        else { return nil }
+        let longer = Lease(token: acquisition.token, until: lease.until + duration)
+        switch current {
+        case .value(var record):
+            record.claim = longer
+            return Write(envelope: .value(record), expiry: acquisition.expiry)
+        default:
+            return Write(envelope: .pending(longer, stamps: acquisition.stamps), expiry: acquisition.expiry)
+        }
+    }
+
+    /// The write that removes a value which a refresh has replaced although it could not be stored. A load that runs on
+    /// it keeps its lease.
+    ///
+    /// - Parameters:
+    ///   - old: the value that stood there when the refresh began; `nil` for any.
+    ///   - expiry: of an item that carries a lease.
+    static func removal(of old: LoadToken?, from current: Envelope?, expiry: Duration) -> Write? {
+        guard case .value(let record) = current, old == nil || record.identity == old else { return nil }
+        let lease = record.claim ?? .over(record.identity)
+        return Write(envelope: .pending(lease, stamps: record.stamps), expiry: expiry)
+    }
+}
+
+extension Lease {
+    /// A lease that was given back: nobody waits for it.
+    static func over(_ token: LoadToken) -> Lease { Lease(token: token, until: WallTime(microseconds: 0)) }
 }

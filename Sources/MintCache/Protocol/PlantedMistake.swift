@@ -13,6 +13,14 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case impatience
     /// A lease under other stamps is taken over at first sight.
     case noSecondLook
+    /// The lease of a load that has ended is taken over although its fill is under way.
+    case takeOverLanded
+    /// A refresh takes over a lease that runs.
+    case refreshTakesOver
+    /// A lease is prolonged whatever stands there.
+    case prolongWhateverStands
+    /// A lease is prolonged while the fill is under way.
+    case prolongDuringFill
 
     #if DEBUG
     private static let planted = Atomic<UInt8>(0)

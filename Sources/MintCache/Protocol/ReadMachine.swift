@@ -1,23 +1,23 @@
 /// The way of one call through the key protocol, up to where it has a value or the right to load one.
 ///
-/// No I/O: it is told what was read and returns what to do next. The five rules of a read are in
+/// No I/O: it is told what was read and returns what to do next. The rules of a read are in
 /// ``decide(_:stamps:at:)``.
 struct ReadMachine {
     /// What the call is after.
     enum Goal {
         /// A value, cached or loaded.
         case value
-        /// A load that starts now, whatever is cached.
+        /// A value whose load began after the call did.
         case refresh
     }
 
     enum Action {
         /// Write stamps for the groups that have none, then read again.
         case plant([Planting])
-        /// The value is fresh: done.
+        /// The value is fresh, or of a load that began after this refresh did: done.
         case serve(CachedRecord)
-        /// The value is stale and someone refreshes it: done.
-        case serveStale(CachedRecord)
+        /// The value is stale and someone refreshes it, or the last try failed a moment ago, which is said: done.
+        case serveStale(CachedRecord, CacheEvent.Reason?)
         /// The value is stale and nobody refreshes it: claim it. Lost: someone else does, so serve it stale.
         case claim(Acquisition, serving: CachedRecord)
         /// Take the lease. Lost: read again.
@@ -25,143 +25,192 @@ struct ReadMachine {
         /// Read again at once.
         case readAgain
         /// Someone else holds the lease, under the stamps that were read. Share the load if it is one of this process;
-        /// else pause, then read again: once without a pause if it was one and has just ended.
+        /// else pause, then read again.
         case wait(LoadToken, pause: Duration)
+        /// A load failed a moment ago, and its error is shared.
+        case fail(RecentFailures.Failure)
         /// The longest wait is over: load, and do not store.
         case loadWithoutLease
 
-        /// What it would serve. If that cannot be decoded, it is garbage: see ``Read/withGarbage``.
+        /// What it would serve. If that cannot be decoded, it is garbage: see ``Read/withGarbage(_:)``.
         var record: CachedRecord? {
             switch self {
-            case .serve(let record), .serveStale(let record), .claim(_, serving: let record): record
-            case .plant, .acquire, .readAgain, .wait, .loadWithoutLease: nil
+            case .serve(let record), .serveStale(let record, _), .claim(_, serving: let record): record
+            case .plant, .acquire, .readAgain, .wait, .fail, .loadWithoutLease: nil
             }
         }
     }
 
-    /// What was read.
-    struct Read {
-        /// Under the value key.
-        var item: ValueItem?
-        var groups: Groups
-
-        /// The same with an item that is nothing to us.
-        var withGarbage: Read { Read(item: item.map { ValueItem(cas: $0.cas) }, groups: groups) }
-    }
-
-    /// What was read under the value key.
-    struct ValueItem {
-        var cas: StoreItem.CAS
-        /// `nil` for bytes that are no envelope of this key.
-        var envelope: Envelope?
-    }
-
-    /// What was read under the generation keys.
-    enum Groups {
-        case stamps(GroupStamps)
-        /// Some have no stamp.
-        case incomplete([Planting])
-    }
-
-    /// A generation key to be given its first stamp.
-    struct Planting: Equatable {
-        var group: Int
-        var stamp = GroupStamp.random()
-        /// The undecodable item that stands there; `nil` when nothing does.
-        var over: StoreItem.CAS?
+    /// When something was read.
+    struct Moment {
+        /// By the clock that leases and freshness are counted in.
+        var wall: WallTime
+        /// By the clock that nobody can set.
+        var elapsed: Duration
     }
 
     private static let firstPause = Duration.milliseconds(2)
     private static let longestPause = Duration.milliseconds(100)
 
+    /// Why the call was not served at its first read; `nil` as long as it was not.
+    private(set) var reason: CacheEvent.Reason?
+
     private let policy: CachePolicy
     private let goal: Goal
-    private var startedAt: WallTime?
+    private let startedAt: Duration
     private var hasTriedLast = false
     /// The lease that was seen to run under other stamps than those that were read.
     private var suspect: LoadToken?
+    /// The lease of a load of this process that had ended, and that was read again.
+    private var ended: LoadToken?
+    /// What stood there when a refresh began: any other load began after it.
+    private var stoodBefore: (value: LoadToken?, lease: LoadToken?)?
     private var pause = firstPause
 
-    init(policy: CachePolicy, goal: Goal = .value) {
+    init(policy: CachePolicy, goal: Goal = .value, since startedAt: Duration) {
         self.policy = policy
         self.goal = goal
+        self.startedAt = startedAt
     }
 
     /// Decides what to do with what was read.
-    mutating func fetched(_ read: Read, at now: WallTime) -> Action {
+    mutating func fetched(_ read: Read, at now: Moment) -> Action {
+        if goal == .refresh, stoodBefore == nil {
+            stoodBefore = (read.item?.record?.identity, read.item?.envelope?.lease?.token)
+        }
         let action: Action =
             switch read.groups {
-            case .stamps(let stamps): decide(read.item, stamps: stamps, at: now)
+            case .stamps(let stamps): decide(read, stamps: stamps, at: now)
             case .incomplete(let plantings): .plant(plantings)
             }
         switch action {
-        case .serve, .serveStale, .claim: return action
+        case .serve, .serveStale, .fail: return action
+        case .claim:
+            // Whoever waits for the new value has missed the old one.
+            note(read.missReason)
+            return action
         case .plant, .acquire, .readAgain, .wait, .loadWithoutLease:
+            note(read.missReason)
             return isOverdue(for: action, at: now) ? .loadWithoutLease : action
         }
     }
 
-    /// The five rules of a read, once every group has a stamp.
-    private mutating func decide(_ item: ValueItem?, stamps: GroupStamps, at now: WallTime) -> Action {
+    private mutating func note(_ reason: CacheEvent.Reason) {
+        if self.reason == nil { self.reason = goal == .refresh ? .refresh : reason }
+    }
+
+    /// The rules of a read, once every group has a stamp.
+    private mutating func decide(_ read: Read, stamps: GroupStamps, at now: Moment) -> Action {
+        let item = read.item
         switch item?.envelope {
-        case .value(let record) where record.isServable(under: stamps, at: now, staleFor: policy.staleFor):
+        case .value(let record) where record.isServable(under: stamps, at: now.wall, staleFor: policy.staleFor):
             guard let item else { break }
-            if goal == .refresh { return .acquire(claim(on: record, item.cas, at: now)) }
-            if now < record.freshUntil { return .serve(record) }
-            if let claim = record.claim, claim.until > now { return .serveStale(record) }
-            return .claim(claim(on: record, item.cas, at: now), serving: record)
+            if let action = decide(on: record, item, read, at: now) { return action }
         case .value(let record) where record.stamps == stamps:
-            if let claim = record.claim, claim.until > now, goal == .value { return wait(for: claim, at: now) }
+            if let claim = record.claim, isRunning(claim, read, at: now) { return wait(for: claim, read, at: now) }
         case .pending(let lease, let leaseStamps)
         where leaseStamps == stamps || PlantedMistake.joinWhateverTheStamps.isPlanted:
-            guard lease.until > now, goal == .value, !PlantedMistake.impatience.isPlanted else { break }
-            return wait(for: lease, at: now)
+            if isRunning(lease, read, at: now), !PlantedMistake.impatience.isPlanted {
+                return wait(for: lease, read, at: now)
+            }
         case .value, .pending, nil:
             break
         }
         // A lease that runs under other stamps is outdated, unless the stamps are: a multi-get of several servers may
         // have read them before the lease was taken. Read again, after the lease was seen, they tell.
-        if let running = item?.envelope?.lease, running.until > now, goal == .value, running.token != suspect,
+        if let running = item?.envelope?.lease, isRunning(running, read, at: now), running.token != suspect,
             !PlantedMistake.noSecondLook.isPlanted
         {
             suspect = running.token
             return .readAgain
         }
-        let lease = Lease(token: .random(), until: now + policy.leaseFor)
-        return .acquire(
-            Acquisition(
-                token: lease.token, stamps: stamps, over: item?.cas, envelope: .pending(lease, stamps: stamps),
-                expiry: policy.leaseExpiry))
+        if let failure = read.failure, shares(failure, at: now) { return .fail(failure) }
+        let lease = Lease(token: .random(), until: now.wall + policy.leaseFor)
+        return .acquire(acquisition(lease, stamps, over: item?.cas, .pending(lease, stamps: stamps)))
     }
 
-    private func claim(on record: CachedRecord, _ cas: StoreItem.CAS, at now: WallTime) -> Acquisition {
-        let lease = Lease(token: .random(), until: now + policy.leaseFor)
+    /// What to do with a value that can be served; `nil` for taking the lease over it.
+    private mutating func decide(
+        on record: CachedRecord, _ item: ValueItem, _ read: Read, at now: Moment
+    ) -> Action? {
+        if goal == .refresh {
+            // Its token stood neither on the value nor in its claim when this call had begun: its load is newer.
+            if now.wall < record.freshUntil, let before = stoodBefore, record.identity != before.value,
+                record.identity != before.lease
+            {
+                return .serve(record)
+            }
+            if let claim = record.claim, isRunning(claim, read, at: now), !PlantedMistake.refreshTakesOver.isPlanted {
+                return wait(for: claim, read, at: now)
+            }
+            return .acquire(claim(on: record, item.cas, at: now))
+        }
+        if now.wall < record.freshUntil { return .serve(record) }
+        if let claim = record.claim, isRunning(claim, read, at: now) { return .serveStale(record, nil) }
+        if let failure = read.failure, now.elapsed < failure.pausedUntil {
+            return .serveStale(record, .recentFailure)
+        }
+        return .claim(claim(on: record, item.cas, at: now), serving: record)
+    }
+
+    private func claim(on record: CachedRecord, _ cas: StoreItem.CAS, at now: Moment) -> Acquisition {
+        let lease = Lease(token: .random(), until: now.wall + policy.leaseFor)
         var claimed = record
         claimed.claim = lease
-        return Acquisition(
-            token: lease.token, stamps: record.stamps, over: cas, envelope: .value(claimed),
-            expiry: max(policy.leaseExpiry, record.freshUntil + policy.staleFor - now))
+        var acquisition = acquisition(lease, record.stamps, over: cas, .value(claimed))
+        acquisition.expiry = max(acquisition.expiry, record.freshUntil + policy.staleFor - now.wall)
+        return acquisition
     }
 
-    private mutating func wait(for lease: Lease, at now: WallTime) -> Action {
+    private func acquisition(
+        _ lease: Lease, _ stamps: GroupStamps, over cas: StoreItem.CAS?, _ envelope: Envelope
+    ) -> Acquisition {
+        Acquisition(
+            token: lease.token, stamps: stamps, over: cas, envelope: envelope, expiry: policy.leaseExpiry,
+            releasedExpiry: max(Fill.releasedExpiry, policy.errorSharing.duration))
+    }
+
+    // MARK: Leases of others
+
+    /// Whether anybody has to wait for a lease: nobody for that of a load which is known to have ended, whatever became
+    /// of its fill.
+    private func isRunning(_ lease: Lease, _ read: Read, at now: Moment) -> Bool {
+        guard now.wall < lease.until else { return false }
+        switch read.leaseHere {
+        case .orphaned: return false
+        case .ended: return lease.token != ended
+        case .landed: return !PlantedMistake.takeOverLanded.isPlanted
+        case .unknown, .loading: return true
+        }
+    }
+
+    private mutating func wait(for lease: Lease, _ read: Read, at now: Moment) -> Action {
+        // It landed after this was read: the next read finds what it left.
+        if case .ended = read.leaseHere {
+            ended = lease.token
+            return .readAgain
+        }
         defer { pause = min(pause * 2, Self.longestPause) }
-        let remaining = max(.milliseconds(1), lease.until - now)
+        let remaining = max(.milliseconds(1), lease.until - now.wall)
         return .wait(lease.token, pause: min(pause, remaining))
     }
 
-    /// Whether this call has gone round for as long as a lease runs, which is the longest that it may wait. When the
-    /// lease that it waited for is over by then, it has one try to take it.
-    private mutating func isOverdue(for action: Action, at now: WallTime) -> Bool {
-        guard let startedAt else {
-            startedAt = now
-            return false
-        }
-        guard now >= startedAt + policy.leaseFor else { return false }
+    // MARK: Bounds
+
+    /// Whether this call has gone round for as long as the longest lease runs, which is the longest that it may wait.
+    /// When the lease that it waited for is over by then, it has one try to take it.
+    private mutating func isOverdue(for action: Action, at now: Moment) -> Bool {
+        guard now.elapsed - startedAt >= policy.longestLease else { return false }
         if case .acquire = action, !hasTriedLast {
             hasTriedLast = true
             return false
         }
         return true
+    }
+
+    private func shares(_ failure: RecentFailures.Failure, at now: Moment) -> Bool {
+        goal == .value && now.elapsed - failure.at < policy.errorSharing.duration
+            && policy.errorSharing.includes(failure.error)
     }
 }
 
@@ -174,4 +223,11 @@ struct Acquisition: Equatable {
     var over: StoreItem.CAS?
     var envelope: Envelope
     var expiry: Duration
+    /// How long the register is kept when it has been given back.
+    var releasedExpiry = Fill.releasedExpiry
+
+    /// The value that stays while it is refreshed.
+    var kept: CachedRecord? {
+        if case .value(let record) = envelope { record } else { nil }
+    }
 }

@@ -1,0 +1,99 @@
+import Synchronization
+
+/// Invalidations that are to be repeated until they succeed, each beside the others, and one at a time for each key.
+package final class PendingInvalidations: Sendable {
+    /// Is told whether it has succeeded, or was given up.
+    package typealias WhenDone = @Sendable (_ isSent: Bool) -> Void
+
+    enum Target: Sendable, Hashable {
+        case key(StoreKey)
+        case group(StoreKey)
+
+        var key: StoreKey {
+            switch self {
+            case .key(let key), .group(let key): key
+            }
+        }
+    }
+
+    /// Whoever adds another one waits: so many are kept.
+    static let most = 10_000
+
+    private struct Item {
+        var hasFailed: Bool
+        /// Whether it was asked for again since the attempt that is under way began.
+        var isAskedAgain = false
+        var whenDone: [WhenDone] = []
+    }
+
+    private struct State {
+        var items: [Target: Item] = [:]
+        var waiting: [Promise<Void>] = []
+    }
+
+    private let state = Mutex(State())
+    /// How many have failed. Read by every hit, written when there is trouble.
+    private let failed = Atomic(0)
+
+    /// Adds one, and says whether an attempt has to be begun; `nil` when there is no room, and then what to wait for.
+    func add(
+        _ target: Target, hasFailed: Bool, whenDone: WhenDone? = nil
+    ) -> (isNew: Bool, noRoom: Promise<Void>?) {
+        state.withLock { state in
+            if state.items[target] != nil {
+                state.items[target]?.isAskedAgain = true
+                if let whenDone { state.items[target]?.whenDone.append(whenDone) }
+                return (false, nil)
+            }
+            guard state.items.count < Self.most || hasFailed else {
+                let room = Promise<Void>()
+                state.waiting.append(room)
+                return (false, room)
+            }
+            state.items[target] = Item(hasFailed: hasFailed, whenDone: whenDone.map { [$0] } ?? [])
+            if hasFailed { failed.add(1, ordering: .relaxed) }
+            return (true, nil)
+        }
+    }
+
+    /// An attempt begins: it serves all that have asked so far.
+    func begin(_ target: Target) { state.withLock { $0.items[target]?.isAskedAgain = false } }
+
+    /// An attempt has failed: from now on this process takes what it names for invalid.
+    func fail(_ target: Target) {
+        state.withLock { state in
+            guard state.items[target]?.hasFailed == false else { return }
+            state.items[target]?.hasFailed = true
+            failed.add(1, ordering: .relaxed)
+        }
+    }
+
+    /// An attempt has succeeded, or is the last: says whether the target is done with.
+    ///
+    /// - Parameter gaveUp: whether there is to be none after it, whoever asked.
+    func end(_ target: Target, gaveUp: Bool) -> Bool {
+        let (done, room) = state.withLock { state -> (Item?, Promise<Void>?) in
+            guard let item = state.items[target], gaveUp || !item.isAskedAgain else { return (nil, nil) }
+            state.items[target] = nil
+            if item.hasFailed { failed.subtract(1, ordering: .relaxed) }
+            return (item, state.waiting.isEmpty ? nil : state.waiting.removeFirst())
+        }
+        room?.resolve(.success(()))
+        for whenDone in done?.whenDone ?? [] { whenDone(!gaveUp) }
+        return done != nil
+    }
+
+    /// Whether an invalidation that has failed names an entry or one of its groups.
+    @inline(__always)
+    func names(_ entry: CacheEntry) -> Bool {
+        failed.load(ordering: .relaxed) > 0 && isNamed(entry)
+    }
+
+    @inline(never)
+    private func isNamed(_ entry: CacheEntry) -> Bool {
+        state.withLock { state in
+            state.items[.key(entry.key)]?.hasFailed == true
+                || entry.groups.contains { state.items[.group($0)]?.hasFailed == true }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+/// The items of an ``InMemoryStore``, and the queues that say which of them goes when there is no room.
+///
+/// S3-FIFO of Yang, Zhang, Qiu, Yue and Rashmi, *FIFO queues are all you need for cache eviction*, SOSP 2023. New items
+/// enter a small queue of a tenth of the capacity; one that was used twice by the time that it is at its end moves to the
+/// main queue, the others leave, and only their hashes are remembered for a while. An item whose hash is remembered
+/// enters the main queue at once. At the end of that, an item that was used goes to its beginning again, up to three
+/// times.
+///
+/// The queues are doubly linked lists threaded through one array, so that no item costs an allocation of its own.
+struct S3FIFOCache {
+    private struct Node {
+        var key: StoreKey
+        var value: [UInt8]
+        var cas: StoreItem.CAS
+        var expiry: WallTime?
+        /// How often it was used since it was last at the end of a queue, at most 3.
+        var uses: UInt8 = 0
+        var isInMain = false
+        var newer = S3FIFOCache.none
+        var older = S3FIFOCache.none
+
+        var size: Int { Self.size(key, value) }
+
+        static func size(_ key: StoreKey, _ value: [UInt8]) -> Int {
+            key.bytes.count + value.count + InMemoryStore.overheadPerItem
+        }
+    }
+
+    /// A queue of nodes: its ends, and what its items take.
+    private struct Queue {
+        var newest = S3FIFOCache.none
+        var oldest = S3FIFOCache.none
+        var byteCount = 0
+    }
+
+    fileprivate static let none = -1
+    /// The key of a free place.
+    private static let nobody = StoreKey(trusted: [UInt8(ascii: "-")])
+    /// What an item of the small queue has to be used to move to the main one.
+    private static let usesForMain = 2
+    private static let mostUses: UInt8 = 3
+
+    private let capacity: Int
+    private var places: [StoreKey: Int] = [:]
+    private var nodes: [Node] = []
+    private var free: [Int] = []
+    private var small = Queue()
+    private var main = Queue()
+    private var ghosts = GhostQueue()
+    private var lastCAS: UInt64 = 0
+
+    var count: Int { places.count }
+    var byteCount: Int { small.byteCount + main.byteCount }
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    /// The item under a key, unless it has expired.
+    ///
+    /// - Parameter isUse: whether somebody uses the value. A read that belongs to a write is none.
+    mutating func item(_ key: StoreKey, at now: WallTime, isUse: Bool) -> StoreItem? {
+        guard let place = places[key] else { return nil }
+        if let expiry = nodes[place].expiry, expiry <= now {
+            remove(at: place)
+            return nil
+        }
+        if isUse, nodes[place].uses < Self.mostUses { nodes[place].uses += 1 }
+        return StoreItem(value: nodes[place].value, cas: nodes[place].cas)
+    }
+
+    /// Stores a value under a new CAS id, in the room that was made for it before.
+    ///
+    /// A value that could never fit throws `valueTooLarge`, and what stood under its key is gone, as in memcached.
+    mutating func store(_ value: [UInt8], under key: StoreKey, until expiry: WallTime?) throws {
+        lastCAS += 1
+        guard let cas = StoreItem.CAS(rawValue: lastCAS) else { return }
+        let size = Node.size(key, value)
+        guard size <= capacity else {
+            remove(key)
+            throw CacheError(
+                .valueTooLarge,
+                "a value of \(value.count) bytes does not fit into a store of \(capacity): raise its capacity")
+        }
+        guard let place = places[key] else {
+            while byteCount + size > capacity { evict(sparing: Self.none) }
+            return insert(Node(key: key, value: value, cas: cas, expiry: expiry, isInMain: ghosts.remove(key.hashValue)))
+        }
+        while byteCount - nodes[place].size + size > capacity { evict(sparing: place) }
+        resize(place, by: size - nodes[place].size)
+        nodes[place].value = value
+        nodes[place].cas = cas
+        nodes[place].expiry = expiry
+    }
+
+    mutating func remove(_ key: StoreKey) {
+        if let place = places[key] { remove(at: place) }
+    }
+
+    mutating func removeAll() {
+        let last = lastCAS
+        self = S3FIFOCache(capacity: capacity)
+        // No CAS id is given twice.
+        lastCAS = last
+    }
+
+    // MARK: Queues
+
+    private mutating func resize(_ place: Int, by size: Int) {
+        if nodes[place].isInMain { main.byteCount += size } else { small.byteCount += size }
+    }
+
+    private mutating func insert(_ node: Node) {
+        let place = free.popLast() ?? nodes.endIndex
+        if place == nodes.endIndex { nodes.append(node) } else { nodes[place] = node }
+        places[node.key] = place
+        enqueue(place)
+    }
+
+    private mutating func remove(at place: Int) {
+        dequeue(place)
+        places[nodes[place].key] = nil
+        nodes[place].key = Self.nobody
+        nodes[place].value = []
+        free.append(place)
+    }
+
+    /// Puts an item at the beginning of its queue.
+    private mutating func enqueue(_ place: Int) {
+        resize(place, by: nodes[place].size)
+        let newest = nodes[place].isInMain ? main.newest : small.newest
+        nodes[place].older = newest
+        nodes[place].newer = Self.none
+        if newest != Self.none { nodes[newest].newer = place }
+        change(nodes[place].isInMain) { queue in
+            queue.newest = place
+            if queue.oldest == Self.none { queue.oldest = place }
+        }
+    }
+
+    private mutating func dequeue(_ place: Int) {
+        resize(place, by: -nodes[place].size)
+        let (newer, older) = (nodes[place].newer, nodes[place].older)
+        if newer != Self.none { nodes[newer].older = older }
+        if older != Self.none { nodes[older].newer = newer }
+        change(nodes[place].isInMain) { queue in
+            if queue.newest == place { queue.newest = older }
+            if queue.oldest == place { queue.oldest = newer }
+        }
+    }
+
+    private mutating func change(_ isMain: Bool, _ body: (inout Queue) -> Void) {
+        if isMain { body(&main) } else { body(&small) }
+    }
+
+    // MARK: Eviction
+
+    /// Makes room by evicting one item, from the small queue as long as the main one has its share or less.
+    private mutating func evict(sparing place: Int) {
+        if main.byteCount > capacity - capacity / 10 || small.byteCount == 0 {
+            evictFromMain(sparing: place)
+        } else {
+            evictFromSmall(sparing: place)
+        }
+    }
+
+    private mutating func evictFromSmall(sparing spared: Int) {
+        while small.oldest != Self.none {
+            let place = small.oldest
+            if nodes[place].uses < Self.usesForMain, place != spared {
+                ghosts.insert(nodes[place].key.hashValue, most: places.count * 9 / 10)
+                return remove(at: place)
+            }
+            dequeue(place)
+            nodes[place].isInMain = true
+            enqueue(place)
+        }
+    }
+
+    private mutating func evictFromMain(sparing spared: Int) {
+        while main.oldest != Self.none {
+            let place = main.oldest
+            if nodes[place].uses == 0, place != spared { return remove(at: place) }
+            dequeue(place)
+            if nodes[place].uses > 0 { nodes[place].uses -= 1 }
+            enqueue(place)
+            // Nothing else is left in this queue.
+            if place == spared, main.oldest == spared { return evictFromSmall(sparing: spared) }
+        }
+    }
+}
+
+/// The hashes of keys that were evicted, in the order in which that was.
+private struct GhostQueue {
+    private var turns: [Int: Int] = [:]
+    private var queue: [(hash: Int, turn: Int)] = []
+    private var first = 0
+    private var turn = 0
+
+    mutating func insert(_ hash: Int, most: Int) {
+        turn += 1
+        turns[hash] = turn
+        queue.append((hash, turn))
+        while turns.count > max(most, 0), first < queue.count {
+            let oldest = queue[first]
+            first += 1
+            if turns[oldest.hash] == oldest.turn { turns[oldest.hash] = nil }
+        }
+        if first > 64, first > queue.count / 2 {
+            queue.removeFirst(first)
+            first = 0
+        }
+    }
+
+    /// Forgets a hash, and says whether it was remembered.
+    mutating func remove(_ hash: Int) -> Bool { turns.removeValue(forKey: hash) != nil }
+}

@@ -1,0 +1,67 @@
+extension ReadMachine {
+    /// What was read, and what this process knows of it.
+    struct Read {
+        /// Under the value key.
+        var item: ValueItem?
+        var groups: Groups
+        /// What this process knows of the load that holds the lease.
+        var leaseHere = FlightTable.State.unknown
+        /// The last load, if it failed and nothing has changed since.
+        var failure: RecentFailures.Failure?
+        /// Why the item is nothing to us, where more is known than its bytes say.
+        var garbage: CacheEvent.Reason?
+
+        /// The same with an item that is nothing to us.
+        func withGarbage(_ reason: CacheEvent.Reason) -> Read {
+            Read(item: item.map { ValueItem(cas: $0.cas) }, groups: groups, garbage: reason)
+        }
+
+        /// Why what was read is no hit.
+        var missReason: CacheEvent.Reason {
+            if let garbage { return garbage }
+            guard let item else { return .absent }
+            switch (item.envelope, groups) {
+            case (nil, _): return .foreignBytes
+            case (.pending, _): return .absent
+            case (.value, .incomplete): return .stampLost
+            case (.value(let record), .stamps(let stamps)): return reason(record.stamps, stamps)
+            }
+        }
+
+        /// Why a value under some stamps is no hit under those that stand there now.
+        private func reason(_ stored: GroupStamps, _ current: GroupStamps) -> CacheEvent.Reason {
+            guard stored.count == current.count,
+                zip(stored, current).allSatisfy({ $0.isOfSameGroup(as: $1) })
+            else { return .otherGroups }
+            let changed = zip(stored, current).filter { $0 != $1 }
+            if changed.isEmpty { return .expired }
+            return changed.contains { !$0.1.isPlanted } ? .groupInvalidated : .stampLost
+        }
+    }
+
+    /// What was read under the value key.
+    struct ValueItem {
+        var cas: StoreItem.CAS
+        /// `nil` for bytes that are no envelope of this key.
+        var envelope: Envelope?
+
+        var record: CachedRecord? {
+            if case .value(let record) = envelope { record } else { nil }
+        }
+    }
+
+    /// What was read under the generation keys.
+    enum Groups {
+        case stamps(GroupStamps)
+        /// Some have no stamp.
+        case incomplete([Planting])
+    }
+
+    /// A generation key to be given its first stamp.
+    struct Planting: Equatable {
+        var group: Int
+        var stamp: GroupStamp
+        /// The undecodable item that stands there; `nil` when nothing does.
+        var over: StoreItem.CAS?
+    }
+}

@@ -1,0 +1,127 @@
+/// Invalidations. They are sent whatever becomes of the task that asks for them.
+extension ReadThroughCache {
+    /// Removes what is cached under a key. A call that begins after this returned gets no value whose load began
+    /// before.
+    ///
+    /// - Throws: what the store throws; then the promise is not kept, and the call is to be repeated.
+    ///   `CancellationError` as soon as the task is cancelled; the invalidation is sent all the same.
+    public func invalidate(_ key: StoreKey) async throws { try await send(.key(key)) }
+
+    /// Begins a new generation of a group: the same promise for every value in it, at the cost of one write.
+    ///
+    /// - Throws: as ``invalidate(_:)``.
+    public func invalidate(group key: StoreKey) async throws { try await send(.group(key)) }
+
+    private func send(_ target: PendingInvalidations.Target) async throws {
+        let sent = Promise<Void>()
+        underWay.begin()
+        // Detached: a caller that has gone does not need it any less.
+        Task.detached(priority: Task.currentPriority) { [self] in
+            let result = await Result.of { try await perform(target) }
+            if case .failure(let error) = result { report(.invalidationFailed, target, error) }
+            sent.resolve(result)
+            underWay.end()
+        }
+        try await sent.value()
+    }
+
+    private func perform(_ target: PendingInvalidations.Target) async throws {
+        switch target {
+        case .key(let key):
+            failures.forget(key)
+            _ = try await store.delete(key)
+        case .group(let group):
+            try await invalidate(generation: group)
+        }
+        report(.invalidation, target)
+    }
+
+    private func invalidate(generation group: StoreKey) async throws {
+        do {
+            try await beginGeneration(of: group)
+        } catch let error as CacheError where error.code == .unavailable {
+            // The connection may have been broken since the server was restarted: a new one tells. With a new stamp,
+            // since the first one may have arrived, and arriving again would undo an invalidation that came between.
+            try await beginGeneration(of: group)
+        }
+    }
+
+    private func beginGeneration(of group: StoreKey) async throws {
+        do {
+            let stamp = GroupStamp.random(for: group, isPlanted: false)
+            try await store.set(group, to: EnvelopeCoding.encode(stamp, for: group), expiry: nil)
+        } catch let error as CacheError where error.isRefusal {
+            // A full server takes no new stamp. Without the old one the values are as invalid: the next read plants
+            // another.
+            _ = try await store.delete(group)
+        }
+    }
+
+    // MARK: Repeating
+
+    private static let firstPause = Duration.milliseconds(50)
+    private static let longestPause = Duration.seconds(5)
+
+    /// Invalidates what a target names, and should that fail, again and again beside whatever else is to be done.
+    ///
+    /// It returns at once, unless so many are being repeated that there is no room for one more.
+    ///
+    /// - Parameter whenDone: is told when it has succeeded, or that it was given up because the store was shut down.
+    /// - Throws: `CancellationError` when the task is cancelled while it waits for room.
+    package func insistOnInvalidating(
+        _ key: StoreKey, whenDone: @escaping PendingInvalidations.WhenDone
+    ) async throws { try await insistWhenThereIsRoom(on: .key(key), whenDone) }
+
+    /// The same for a group.
+    package func insistOnInvalidating(
+        group key: StoreKey, whenDone: @escaping PendingInvalidations.WhenDone
+    ) async throws { try await insistWhenThereIsRoom(on: .group(key), whenDone) }
+
+    private func insistWhenThereIsRoom(
+        on target: PendingInvalidations.Target, _ whenDone: @escaping PendingInvalidations.WhenDone
+    ) async throws {
+        while let room = insist(on: target, whenDone: whenDone) { try await room.value() }
+    }
+
+    /// - Returns: what to wait for before this is called again; `nil` when it has been done.
+    @discardableResult
+    func insist(
+        on target: PendingInvalidations.Target, hasFailed: Bool = false, whenDone: PendingInvalidations.WhenDone? = nil
+    ) -> Promise<Void>? {
+        let (isNew, noRoom) = pending.add(target, hasFailed: hasFailed, whenDone: whenDone)
+        guard isNew else { return noRoom }
+        underWay.begin()
+        Task.detached { [self] in
+            await attemptUntilDone(target)
+            underWay.end()
+        }
+        return nil
+    }
+
+    private func attemptUntilDone(_ target: PendingInvalidations.Target) async {
+        var pause = Self.firstPause
+        while true {
+            pending.begin(target)
+            do {
+                try await perform(target)
+                if pending.end(target, gaveUp: false) { return }
+                pause = Self.firstPause
+            } catch let error as CacheError where error.code == .shutDown {
+                report(.invalidationLost, target, error)
+                _ = pending.end(target, gaveUp: true)
+                return
+            } catch {
+                pending.fail(target)
+                report(.invalidationFailed, target, error)
+                try? await clock.sleep(for: pause)
+                pause = min(pause * 2, Self.longestPause)
+            }
+        }
+    }
+
+    private func report(
+        _ kind: CacheEvent.Kind, _ target: PendingInvalidations.Target, _ error: (any Error)? = nil
+    ) {
+        report(CacheEvent(kind: kind, key: target.key, error: error))
+    }
+}

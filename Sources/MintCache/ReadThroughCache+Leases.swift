@@ -1,0 +1,144 @@
+/// Leases: prolonged while a load runs, given back when one has ended and could not fill.
+extension ReadThroughCache {
+    // MARK: Prolonging
+
+    /// Sees to it that a load which takes longer than its lease keeps it, up to the longest lease.
+    func keepLease(of flight: some AnyFlight) {
+        let policy = flight.entry.policy
+        // Early enough for the store to take it.
+        schedule(after: policy.leaseFor * 3 / 4, flight) { [self] in
+            schedule(after: policy.leaseFor / 4, flight) { [self] in report(.loadOverran, flight.entry) }
+            prolong(flight, held: policy.leaseFor)
+        }
+    }
+
+    /// Does something after a time unless the load is over by then.
+    private func schedule(
+        after duration: Duration, _ flight: some AnyFlight, _ action: @escaping @Sendable () -> Void
+    ) {
+        let ticket = deadlines.schedule(after: duration, action)
+        if !flight.lease.keep(ticket) { deadlines.cancel(ticket) }
+    }
+
+    /// - Parameter held: how long the lease runs in all, as it stands. A quarter of `leaseFor` of it is left.
+    private func prolong(_ flight: some AnyFlight, held: Duration) {
+        let policy = flight.entry.policy
+        let longer = min(policy.leaseFor, policy.longestLease - held)
+        guard longer > .zero, let prolongation = flight.lease.beginProlongation() else { return }
+        underWay.begin()
+        Task.detached { [self] in
+            defer {
+                prolongation.resolve(.success(()))
+                underWay.end()
+            }
+            guard await isProlonged(flight, by: longer) else { return }
+            flight.letGo(after: policy.leaseFor / 4 + longer) { [flights] in flights.leave(flight) }
+            schedule(after: longer, flight) { [self] in prolong(flight, held: held + longer) }
+        }
+    }
+
+    private func isProlonged(_ flight: some AnyFlight, by duration: Duration) async -> Bool {
+        let key = flight.entry.key
+        do {
+            guard let item = try await store.getForUpdate(key) else { return false }
+            let current = EnvelopeCoding.envelope(in: Array(item.value), for: key)
+            guard let write = Fill.prolongation(of: flight.acquisition, over: current, by: duration) else {
+                return false
+            }
+            let bytes = EnvelopeCoding.encode(write.envelope, for: key)
+            return try await self.write(bytes, to: key, over: item.cas, write.expiry)
+        } catch {
+            report(.storeTrouble, flight.entry, error: error)
+            return false
+        }
+    }
+
+    // MARK: Giving back
+
+    private static let firstPause = Duration.milliseconds(50)
+    private static let longestPause = Duration.milliseconds(400)
+
+    /// Gives a register back, again and again until the store answers or the lease is over.
+    ///
+    /// - Parameters:
+    ///   - outcome: whether what was cached before is to stay.
+    ///   - laterLooks: after how long to look once more, and then once more.
+    func giveBack(_ flight: some AnyFlight, _ outcome: Fill.Outcome, laterLooks: [Duration] = []) {
+        underWay.begin()
+        let until = clock.elapsed + flight.entry.policy.leaseExpiry
+        Task.detached { [self] in
+            await giveBack(flight, outcome, laterLooks, pause: Self.firstPause, until: until)
+        }
+    }
+
+    /// The same for a lease that the store did not confirm. It may come after the first look, which finds none.
+    func giveBackUnconfirmed(_ flight: some AnyFlight) {
+        giveBack(flight, .failure, laterLooks: [.seconds(1), .seconds(5)])
+    }
+
+    private func giveBack(
+        _ flight: some AnyFlight, _ outcome: Fill.Outcome, _ laterLooks: [Duration], pause: Duration, until: Duration
+    ) async {
+        guard await !isGivenBack(flight, outcome), clock.elapsed < until else {
+            underWay.end()
+            guard let later = laterLooks.first, clock.elapsed + later < until else {
+                return flights.forget(flight.acquisition.token)
+            }
+            _ = deadlines.schedule(after: later) { [self] in
+                giveBack(flight, outcome, laterLooks: Array(laterLooks.dropFirst()))
+            }
+            return
+        }
+        _ = deadlines.schedule(after: pause) {
+            Task.detached { [self] in
+                await giveBack(flight, outcome, laterLooks, pause: min(pause * 2, Self.longestPause), until: until)
+            }
+        }
+    }
+
+    /// Gives a register back if it carries the token still, and says whether it does no longer.
+    func isGivenBack(_ flight: some AnyFlight, _ outcome: Fill.Outcome) async -> Bool {
+        do {
+            _ = try await write(outcome, flight)
+            return true
+        } catch let error as CacheError where error.isRefusal {
+            // A full server refuses to swap and still deletes.
+            do {
+                _ = try await store.delete(flight.entry.key)
+                return true
+            } catch {
+                report(.storeTrouble, flight.entry, error: error)
+                return false
+            }
+        } catch {
+            report(.storeTrouble, flight.entry, error: error)
+            return false
+        }
+    }
+
+    // MARK: Going down
+
+    /// Waits until all loads, fills and invalidations that are under way have ended and all leases have been given back.
+    /// A load that takes longer than that loses its lease: its caller gets its value, but it is not stored.
+    ///
+    /// - Parameter patience: how long loads may take still. It is over at once when the task is cancelled.
+    /// - Returns: whether everything had ended by then.
+    public func drain(for patience: Duration) async -> Bool {
+        let idle = underWay.idle()
+        let waiting = Task { try await idle.value() }
+        let deadline = deadlines.schedule(after: patience) { waiting.cancel() }
+        let hasEnded = await withTaskCancellationHandler {
+            await (try? waiting.value) != nil
+        } onCancel: {
+            waiting.cancel()
+        }
+        deadlines.cancel(deadline)
+        if hasEnded { return true }
+        await withDiscardingTaskGroup { group in
+            for flight in flights.loading {
+                group.addTask { _ = await self.isGivenBack(flight, .failure) }
+            }
+        }
+        return false
+    }
+}

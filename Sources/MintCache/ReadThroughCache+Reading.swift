@@ -1,0 +1,171 @@
+/// The way of a call that is no hit.
+extension ReadThroughCache {
+    /// What the machine says, and the value that it would serve.
+    struct Decision<Value> {
+        var action: ReadMachine.Action
+        var cached: Value?
+    }
+
+    /// What becomes of a call that has done what the machine says.
+    private enum Step<Value> {
+        case done(Value)
+        case readAgain
+        case loadWithoutLease
+    }
+
+    /// Does what the machine says, reads again, and so on, until there is a value. Not inlined as `hit` is not.
+    @inline(never)
+    func value<Value: Sendable>(
+        on answer: consuming Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        _ load: @escaping Loader<Value>
+    ) async throws -> Value {
+        var machine = ReadMachine(policy: entry.policy, goal: .value, since: clock.elapsed)
+        var read = parsed(consume answer, entry)
+        going: while true {
+            let decision = decide(&machine, read, coder)
+            switch try await act(on: decision, machine.reason, entry, coder, load) {
+            case .done(let value): return value
+            case .loadWithoutLease: break going
+            case .readAgain:
+                guard let again = try await ask(for: entry) else { break going }
+                read = parsed(again, entry)
+            }
+        }
+        return try await loadUnleased(entry, load, reason: machine.reason)
+    }
+
+    func decide<Value>(
+        _ machine: inout ReadMachine, _ read: ReadMachine.Read, _ coder: any PayloadCoder<Value>
+    ) -> Decision<Value> {
+        let now = ReadMachine.Moment(wall: clock.now, elapsed: clock.elapsed)
+        let action = machine.fetched(read, at: now)
+        guard let record = action.record else { return Decision(action: action) }
+        do {
+            return Decision(action: action, cached: try coder.decode(record))
+        } catch {
+            let reason = record.payload.tag == coder.tag ? CacheEvent.Reason.undecodable : .otherFormat
+            return Decision(action: machine.fetched(read.withGarbage(reason), at: now))
+        }
+    }
+
+    private func act<Value: Sendable>(
+        on decision: Decision<Value>, _ reason: CacheEvent.Reason?, _ entry: CacheEntry,
+        _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
+    ) async throws -> Step<Value> {
+        switch decision.action {
+        case .serve:
+            if let cached = decision.cached { return .done(served(cached, .hit, entry)) }
+        case .serveStale(_, let why):
+            if let cached = decision.cached { return .done(served(cached, .stale, entry, why)) }
+        case .claim(let acquisition, _):
+            let isBackground = entry.policy.refresh == .background
+            let start = isBackground ? LoadStarter.inBackground(background) : .forCaller
+            let (_, own) = depart(acquisition, entry, coder, start, load)
+            if let own, !isBackground, case .value(let value) = try await own.load.ownOutcome() {
+                return .done(served(value, .miss, entry, reason))
+            }
+            if let cached = decision.cached { return .done(served(cached, .stale, entry)) }
+        case .acquire(let acquisition):
+            try LoadFrame.check(entry.key, of: self)
+            let (flight, own) = depart(acquisition, entry, coder, .forCaller, load)
+            if let own { return step(try await own.load.ownOutcome(), entry, reason) }
+            // Whoever waited for the start may share the load whatever it read: the load begins after that.
+            return try await share(flight, entry, reason)
+        case .wait(let token, let pause):
+            try LoadFrame.check(entry.key, of: self)
+            try LoadFrame.check(token, of: entry.key)
+            return try await wait(for: token, pause, entry, reason)
+        case .fail(let failure):
+            throw shared(failure, entry)
+        case .plant(let plantings):
+            return try await plant(plantings, of: entry) ? .readAgain : .loadWithoutLease
+        case .readAgain:
+            break
+        case .loadWithoutLease:
+            return .loadWithoutLease
+        }
+        return .readAgain
+    }
+
+    private func served<Value>(
+        _ value: Value, _ kind: CacheEvent.Kind, _ entry: CacheEntry, _ reason: CacheEvent.Reason? = nil
+    ) -> Value {
+        report(kind, entry, reason: reason)
+        return value
+    }
+
+    private func step<Value>(
+        _ outcome: FlightOutcome<Value>, _ entry: CacheEntry, _ reason: CacheEvent.Reason?
+    ) -> Step<Value> {
+        switch outcome {
+        case .value(let value): .done(served(value, .miss, entry, reason))
+        case .lost: .readAgain
+        case .trouble: .loadWithoutLease
+        }
+    }
+
+    private func shared(_ failure: RecentFailures.Failure, _ entry: CacheEntry) -> CacheError {
+        report(.failureShared, entry, error: failure.error)
+        return CacheError(
+            .recentFailure,
+            "a load of this value failed \((clock.elapsed - failure.at).inMilliseconds) ms ago, and its error is shared: "
+                + "the next one may begin when the duration of errorSharing is over",
+            keys: [entry.key], underlying: failure.error)
+    }
+
+    // MARK: Loads of others
+
+    /// Waits for the load of another caller, in this process or not.
+    private func wait<Value: Sendable>(
+        for token: LoadToken, _ pause: Duration, _ entry: CacheEntry, _ reason: CacheEvent.Reason?
+    ) async throws -> Step<Value> {
+        switch flights.state(of: token) {
+        case .loading(let flight): return try await share(flight, entry, reason)
+        case .landed(let flight):
+            // The token was read when this call had begun, so no invalidation came between: its value is as good as one
+            // from the store.
+            if let flight = flight as? Flight<Value>, let value = try await flight.landedValue() {
+                return .done(served(value, .miss, entry, reason))
+            }
+            try await flight.waitForFill()
+        case .ended, .orphaned: break
+        case .unknown: try await clock.sleep(for: pause)
+        }
+        return .readAgain
+    }
+
+    /// The value of another caller's load, if it is of this type and there is anything to share.
+    private func share<Value: Sendable>(
+        _ flight: any AnyFlight, _ entry: CacheEntry, _ reason: CacheEvent.Reason?
+    ) async throws -> Step<Value> {
+        guard let flight = flight as? Flight<Value> else {
+            try await flight.waitForFill()
+            return .readAgain
+        }
+        return try await flight.load.sharedOutcome().map { step($0, entry, reason) } ?? .readAgain
+    }
+
+    // MARK: Loads without a lease
+
+    /// The value of a load that nothing in the store vouches for and that is not stored.
+    func loadUnleased<Value: Sendable>(
+        _ entry: CacheEntry, _ load: @escaping Loader<Value>, reason: CacheEvent.Reason? = nil
+    ) async throws -> Value {
+        try LoadFrame.check(entry.key, of: self)
+        underWay.begin()
+        defer { underWay.end() }
+        let value = try await unleased.value(
+            of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller
+        ) { [self] _, close in
+            underWay.begin()
+            defer { underWay.end() }
+            close()
+            return try await run(load, for: entry)
+        }
+        return served(value, .miss, entry, reason ?? .storeTrouble)
+    }
+}
+
+extension Duration {
+    var inMilliseconds: Int64 { wholeMicroseconds / 1000 }
+}

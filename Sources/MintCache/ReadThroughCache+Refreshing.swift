@@ -1,0 +1,108 @@
+/// Refreshes: loads that begin after the call did, and that have replaced what was cached when the call returns.
+extension ReadThroughCache {
+    /// The value of a load that begins after this call did, and that has been stored when this returns: nobody reads an
+    /// older value from then on. If it cannot be stored, what was cached before is removed instead.
+    ///
+    /// While the load runs, a value that is cached goes on being served. In this process one refresh of a key runs at a
+    /// time, and whoever comes before the next one begins shares that; a load that runs elsewhere is waited for.
+    ///
+    /// - Throws: as ``value(of:_:load:)``; then what was cached before is cached still.
+    public func refresh<Value: Sendable>(
+        _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @escaping Loader<Value>
+    ) async throws -> Value {
+        try LoadFrame.check(entry.key, of: self)
+        let value = try await refreshes.value(
+            of: entry.key, in: self, bound: entry.policy.longestLease, start: .forCaller
+        ) { [self] _, close in
+            underWay.begin()
+            defer { underWay.end() }
+            return try await refresh(entry, coder, load, close)
+        }
+        report(.miss, entry, reason: .refresh)
+        return value
+    }
+
+    private func refresh<Value: Sendable>(
+        _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>,
+        _ close: @Sendable () -> Void
+    ) async throws -> Value {
+        guard let answer = try await ask(for: entry) else { return try await refreshUnleased(entry, load, close) }
+        var machine = ReadMachine(policy: entry.policy, goal: .refresh, since: clock.elapsed)
+        var read = parsed(answer, entry)
+        while true {
+            let decision = decide(&machine, read, coder)
+            switch decision.action {
+            case .serve, .serveStale, .claim:
+                if let value = decision.cached { return value }
+            case .acquire(let acquisition):
+                close()
+                let (flight, own) = depart(acquisition, entry, coder, .forCaller, load)
+                guard let own else {
+                    try await flight.waitForFill()
+                    break
+                }
+                switch try await own.load.ownOutcome() {
+                case .value(let value):
+                    await confirm(own, entry)
+                    return value
+                case .lost: break
+                case .trouble: return try await refreshUnleased(entry, load, close)
+                }
+            case .wait(let token, let pause):
+                try LoadFrame.check(token, of: entry.key)
+                switch flights.state(of: token) {
+                case .loading(let flight), .landed(let flight): try await flight.waitForFill()
+                case .ended, .orphaned: break
+                case .unknown: try await clock.sleep(for: pause)
+                }
+            case .plant(let plantings):
+                guard try await plant(plantings, of: entry) else {
+                    return try await refreshUnleased(entry, load, close)
+                }
+            case .readAgain: break
+            case .fail, .loadWithoutLease: return try await refreshUnleased(entry, load, close)
+            }
+            guard let again = try await ask(for: entry) else { return try await refreshUnleased(entry, load, close) }
+            read = parsed(again, entry)
+        }
+    }
+
+    /// Waits for the fill, and removes what it was to replace if it did not.
+    private func confirm<Value>(_ flight: Flight<Value>, _ entry: CacheEntry) async {
+        let end = try? await flight.fill.value()
+        if end == .stored || end == .released { return }
+        // Where nothing was there to be served, what has come since is newer.
+        if let old = flight.acquisition.kept?.identity { await remove(old, entry) }
+    }
+
+    /// A load without a lease, and the removal of whatever is cached.
+    private func refreshUnleased<Value: Sendable>(
+        _ entry: CacheEntry, _ load: @escaping Loader<Value>, _ close: @Sendable () -> Void
+    ) async throws -> Value {
+        close()
+        let value = try await run(load, for: entry)
+        await remove(nil, entry)
+        return value
+    }
+
+    /// Removes a value that was to be replaced, or any, and keeps that as a failed invalidation if the store fails.
+    private func remove(_ old: LoadToken?, _ entry: CacheEntry) async {
+        do {
+            for _ in 0..<3 {
+                guard let item = try await store.getForUpdate(entry.key) else { return }
+                let current = EnvelopeCoding.envelope(in: Array(item.value), for: entry.key)
+                guard let write = Fill.removal(of: old, from: current, expiry: entry.policy.leaseExpiry) else { return }
+                let bytes = EnvelopeCoding.encode(write.envelope, for: entry.key)
+                if try await self.write(bytes, to: entry.key, over: item.cas, write.expiry) { return }
+            }
+        } catch {
+            report(.storeTrouble, entry, error: error)
+        }
+        do {
+            _ = try await store.delete(entry.key)
+        } catch {
+            report(.invalidationFailed, entry, error: error)
+            insist(on: .key(entry.key), hasFailed: true)
+        }
+    }
+}

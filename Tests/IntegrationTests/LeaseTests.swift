@@ -229,23 +229,6 @@ struct LeaseTests {
         }
     }
 
-    @Test("are taken over by a refresh, which never shares a load that began before it", arguments: StoreKind.allCases)
-    func refresh(kind: StoreKind) async throws {
-        try await kind.withStore { store async throws in
-            let bench = Bench(store)
-            let (gate, loads) = (Gate(), Counter())
-            let value = bench.cache.cached("value", ttl: .seconds(60)) {
-                try await loads.next(firstWaitsAt: gate)
-            }
-            let early = Task { try await value() }
-            try await gate.arrival()
-            #expect(try await value.refresh() == 2)
-            gate.open()
-            #expect(try await early.value == 1)
-            #expect(try await value() == 2)
-        }
-    }
-
     @Test("let 10,000 tasks share one cold load, grouped or not", arguments: StoreKind.allCases, [[], ["a", "b"]])
     func tenThousand(kind: StoreKind, groups: [String]) async throws {
         try await kind.withStore { store async throws in

@@ -32,18 +32,72 @@ struct InMemoryStoreTests {
         #expect(store.count == 0)
     }
 
-    @Test("evicts by SIEVE: what was never asked for again goes first, in the order in which it came")
-    func sieve() async throws {
+    @Test("evicts by S3-FIFO: what was used twice stays, the rest goes in the order in which it came")
+    func queues() async throws {
         let store = InMemoryStore(capacity: itemSize * 4)
         for number in 1...4 { try await store.set(key(number), to: value, expiry: nil) }
-        _ = try await store.get(key(1))
+        for _ in 1...2 { _ = try await store.get(key(1)) }
         _ = try await store.get(key(3))
-        // The hand passes 1, which was visited, and takes 2; then it passes 3 and takes 4.
+        // 1 moves to the main queue, 2 and 3 leave.
         try await store.set(key(5), to: value, expiry: nil)
         try await store.set(key(6), to: value, expiry: nil)
+        #expect(try await left(of: 1...6, in: store) == [1, 4, 5, 6])
+    }
+
+    private func left(of numbers: ClosedRange<Int>, in store: InMemoryStore) async throws -> [Int] {
         var left: [Int] = []
-        for number in 1...6 where try await store.get(key(number)) != nil { left.append(number) }
-        #expect(left == [1, 3, 5, 6])
+        for number in numbers where try await store.getForUpdate(key(number)) != nil { left.append(number) }
+        return left
+    }
+
+    @Test("does not take a write, or the read that belongs to it, for a use")
+    func writesAreNoUses() async throws {
+        let store = InMemoryStore(capacity: itemSize * 4)
+        for number in 1...4 { #expect(try await store.add(key(number), value, expiry: nil)) }
+        for _ in 1...3 {
+            for number in 1...2 {
+                let item = try #require(try await store.getForUpdate(key(number)))
+                #expect(try await store.compareAndSwap(key(number), expecting: item.cas, with: value, expiry: nil))
+                #expect(try await !store.add(key(number), value, expiry: nil))
+                try await store.set(key(number), to: value, expiry: nil)
+            }
+        }
+        for number in 5...6 { try await store.set(key(number), to: value, expiry: nil) }
+        #expect(try await left(of: 1...6, in: store) == [3, 4, 5, 6])
+    }
+
+    @Test("has room for what comes now, however much was used before", arguments: [1, 2, 5])
+    func makesRoomFirst(uses: Int) async throws {
+        let store = InMemoryStore(capacity: itemSize * 1000)
+        for number in 1000..<2000 { try await store.set(key(number), to: value, expiry: nil) }
+        for _ in 0..<uses { for number in 1000..<1999 { _ = try await store.get(key(number)) } }
+        var hits = 0
+        for _ in 0..<20 {
+            for number in 2000..<2500 {
+                if try await store.get(key(number)) != nil { hits += 1; continue }
+                try await store.set(key(number), to: value, expiry: nil)
+            }
+        }
+        // Nineteen of twenty rounds, or two fewer, where the old ones are let go by and by.
+        #expect(hits >= (uses == 1 ? 9500 : 8500), "\(hits) of 10,000")
+    }
+
+    @Test("stays within its capacity and keeps what is written when items grow")
+    func growing() async throws {
+        let store = InMemoryStore(capacity: itemSize * 10)
+        for round in 0..<200 {
+            let number = round * 7 % 13
+            let size = round * 31 % (itemSize * 9)
+            try await store.set(key(number), to: [UInt8](repeating: 1, count: size), expiry: nil)
+            #expect(try await store.get(key(number))?.value.count == size)
+            #expect(store.byteCount <= itemSize * 10)
+            var sum = 0
+            for number in 0..<13 {
+                guard let item = try await store.getForUpdate(key(number)) else { continue }
+                sum += item.value.count + "key:\(number)".utf8.count + InMemoryStore.overheadPerItem
+            }
+            #expect(store.byteCount == sum)
+        }
     }
 
     @Test("keeps what is in use through a scan of what is not")

@@ -19,6 +19,12 @@ package final class ScriptedStore: CacheStore {
         case failAfter
         /// Take effect, and fail as a connection does that breaks before the answer.
         case loseAnswer
+        /// Be refused without effect, as by a full server.
+        case refuse
+        /// Time out without effect.
+        case timeOut
+        /// Stop before it takes effect, then time out without.
+        case pauseAndTimeOut(Gate)
         /// Fail at once and take effect later, as a write does that is still on its way when it times out.
         case failAndHappen(at: Gate, done: Gate)
     }
@@ -79,6 +85,13 @@ package final class ScriptedStore: CacheStore {
         case .loseAnswer:
             _ = try await body()
             throw CacheError(.unavailable, "the connection broke")
+        case .refuse:
+            throw CacheError(.storeFailure, "out of memory")
+        case .timeOut:
+            throw CacheError(.timeout, "no answer")
+        case .pauseAndTimeOut(let gate):
+            try await gate.pass()
+            throw CacheError(.timeout, "no answer")
         case .failAndHappen(let gate, let done):
             Task {
                 try await gate.pass()
@@ -93,6 +106,10 @@ package final class ScriptedStore: CacheStore {
 
     package func get(_ key: StoreKey) async throws -> StoreItem? {
         try await perform(.get) { [base] in try await base.get(key) }
+    }
+
+    package func getForUpdate(_ key: StoreKey) async throws -> StoreItem? {
+        try await perform(.get) { [base] in try await base.getForUpdate(key) }
     }
 
     package func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {

@@ -42,6 +42,9 @@ package final class ManualClock: CacheClock {
     /// How many tasks pause.
     package var pausing: Int { state.withLock { $0.sleepers.count(where: \.isPause) } }
 
+    /// How many tasks sleep.
+    package var sleeping: Int { state.withLock(\.sleepers.count) }
+
     package func sleep(for duration: Duration) async throws {
         let promise = Promise<Void>()
         let isPause = duration < .seconds(1)

@@ -1,0 +1,103 @@
+import CacheUtils
+import TestSupport
+import Testing
+
+/// Nobody waits for another caller's load for longer than a lease runs, wherever it runs and whatever the clocks do: I4.
+@Suite("A wait for another's load", .timeLimit(.minutes(2)))
+struct BoundedWaitTests {
+    /// Where the load runs that others wait for.
+    enum Place: CaseIterable, Sendable {
+        case leased, withoutStore, refreshed
+    }
+
+    private func use(_ value: CachedFunction<Int>, _ place: Place) async throws -> Int {
+        place == .refreshed ? try await value.refresh() : try await value()
+    }
+
+    @Test("has a bound, though one loader after the other never returns", arguments: Place.allCases, [1, 2, 4])
+    func stuckLoaders(place: Place, stuck: Int) async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        scripted.setDown(place == .withoutStore)
+        let (never, loads) = (Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(600), leaseFor: .seconds(10)) {
+            let number = loads.increment()
+            if number <= stuck { try await never.pass() }
+            return number
+        }
+        let callers = (0..<20).map { _ in Task { try await use(value, place) } }
+        let answered = Counter()
+        for caller in callers {
+            Task {
+                _ = try await caller.value
+                answered.increment()
+            }
+        }
+        let began = bench.clock.elapsed
+        // Those whose own loads are stuck wait on.
+        try await eventually {
+            await Task.yield()
+            if answered.value >= 20 - stuck { return true }
+            if bench.clock.sleeping > 0 { bench.clock.advance(by: .milliseconds(500)) }
+            return false
+        }
+        // A lease for each of them, prolonged where there is a store, and one more.
+        #expect(bench.clock.elapsed - began <= .seconds(20) * (stuck + 1))
+        never.open()
+        for caller in callers { _ = try await caller.value }
+    }
+
+    @Test("does not depend on the wall clock, which may be set back", arguments: Place.allCases)
+    func clockSetBack(place: Place) async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        scripted.setDown(place == .withoutStore)
+        let (never, loads) = (Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(600), leaseFor: .seconds(10)) {
+            try await loads.next(firstWaitsAt: never)
+        }
+        let stuck = Task { try await use(value, place) }
+        try await never.arrival()
+        let sharer = Task { try await use(value, place) }
+        try await eventually { scripted.count(.get) >= 2 || place == .refreshed }
+        bench.clock.set(by: .seconds(-3600))
+        let began = bench.clock.elapsed
+        let answered = Counter()
+        Task {
+            _ = try await sharer.value
+            answered.increment()
+        }
+        try await eventually {
+            if answered.value == 1 { return true }
+            if bench.clock.sleeping > 0 { bench.clock.advance(by: .milliseconds(500)) }
+            return false
+        }
+        #expect(bench.clock.elapsed - began <= .seconds(60))
+        #expect(try await sharer.value >= 2)
+        never.open()
+        #expect(try await stuck.value == 1)
+    }
+
+    @Test("without a store: a caller that has left two loads loads by itself")
+    func byItself() async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        scripted.setDown(true)
+        let (never, loads) = (Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(600), leaseFor: .seconds(10)) {
+            let number = loads.increment()
+            try await never.pass()
+            return number
+        }
+        let callers = (0..<20).map { _ in Task { try await value() } }
+        let began = bench.clock.elapsed
+        try await eventually {
+            if loads.value == 20 { return true }
+            if bench.clock.sleeping > 0 { bench.clock.advance(by: .milliseconds(500)) }
+            return false
+        }
+        #expect(bench.clock.elapsed - began <= .seconds(50))
+        never.open()
+        for caller in callers { _ = try await caller.value }
+    }
+}

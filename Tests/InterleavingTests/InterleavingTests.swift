@@ -28,7 +28,7 @@ struct InterleavingTests {
     }
 
     @Test("of ten thousand schedules some notice a caller that joins a load of other stamps")
-    func noticesJoiningWhateverTheStamps() async {
+    func noticesJoinWhateverTheStamps() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.joinWhateverTheStamps)
         }
@@ -36,7 +36,7 @@ struct InterleavingTests {
     }
 
     @Test("of ten thousand schedules some notice a value that is served under other stamps")
-    func noticesServingWhateverTheStamps() async {
+    func noticesServeWhateverTheStamps() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.serveWhateverTheStamps)
         }
@@ -55,6 +55,38 @@ struct InterleavingTests {
     func noticesImpatience() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.impatience)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice that the lease of a load is taken over while its fill is under way")
+    func noticesTakeOverLanded() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.takeOverLanded)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice that a refresh takes over a lease that runs")
+    func noticesRefreshTakesOver() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.refreshTakesOver)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice that a lease is prolonged whatever stands there")
+    func noticesProlongWhateverStands() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.prolongWhateverStands)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice that a lease is prolonged while the fill is under way")
+    func noticesProlongDuringFill() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.prolongDuringFill)
         }
         say(result)
     }

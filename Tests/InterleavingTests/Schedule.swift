@@ -82,16 +82,15 @@ final class Schedule: @unchecked Sendable {
     }
 
     private func call(_ row: Int, in process: Int) async {
-        let need = acknowledged[row]
         let kind = stage.choices.choose(8)
-        stage.note("p\(process) asks for row \(row), at least version \(need)\(kind == 0 ? ", refreshing" : "")")
+        // A refresh wants what is there when it begins.
+        let need = kind == 6 ? versions[row] : acknowledged[row]
+        let failures = stage.failures[process]
+        stage.note("p\(process) asks for row \(row), at least version \(need)\(kind == 6 ? ", refreshing" : "")")
         do {
             let value: Int?
             switch kind {
-            case 6:
-                stage.beginRefresh(process)
-                defer { stage.endRefresh(process) }
-                value = try await functions[process].refresh(row)
+            case 6: value = try await functions[process].refresh(row)
             case 7: value = try await functions[process].peek(row)
             default: value = try await functions[process](row)
             }
@@ -101,6 +100,10 @@ final class Schedule: @unchecked Sendable {
             if value / 1000 != row { stage.violations.append("I6: row \(row) is answered with \(value)") }
             if value % 1000 < need {
                 stage.violations.append("I1, I2: row \(row) is answered with version \(value % 1000), not \(need)")
+            }
+            // Nobody reads an older one from now on, unless the store has failed.
+            if kind == 6, failures == stage.failures[process] {
+                acknowledged[row] = max(acknowledged[row], value % 1000)
             }
         } catch is LoadFailure {
             calls += 1
@@ -175,8 +178,8 @@ final class Schedule: @unchecked Sendable {
         }
     }
 
-    /// Everything goes well from here on. I4: then nobody waits longer than for the end of a lease, and once more for
-    /// the load of whoever takes it over.
+    /// Everything goes well from here on. I4: then nobody waits longer than for the end of a lease of a dead process,
+    /// which is twice `lease` when it was prolonged, and once more for the load of whoever takes it over.
     private func settle(_ executor: DeterministicExecutor, _ steps: inout Int) {
         stage.isCalm = true
         let began = stage.now
@@ -185,7 +188,7 @@ final class Schedule: @unchecked Sendable {
             steps += 1
             if stage.letOneGoOn() { continue }
             guard isAnyoneWaiting else { return }
-            guard let wake = stage.untilNextWake, stage.now - began < Self.lease * 3 else { break }
+            guard let wake = stage.untilNextWake, stage.now - began < Self.lease * 5 else { break }
             stage.advance(by: max(wake, .milliseconds(1)))
         }
         if stage.violations.isEmpty { stage.violations.append("I4: a caller waits for ever") }

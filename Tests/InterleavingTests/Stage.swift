@@ -34,15 +34,10 @@ final class Stage: @unchecked Sendable {
 
     func note(_ text: String) { log.append(text) }
 
-    // MARK: Refreshes, which may take leases over
+    /// How many store operations of each process have failed.
+    private(set) var failures: [Int: Int] = [:]
 
-    private var refreshes: [Int: Int] = [:]
-
-    func beginRefresh(_ process: Int) { refreshes[process, default: 0] += 1 }
-
-    func endRefresh(_ process: Int) { refreshes[process, default: 0] -= 1 }
-
-    func isRefreshing(_ process: Int) -> Bool { refreshes[process, default: 0] > 0 }
+    func noteFailure(in process: Int) { failures[process, default: 0] += 1 }
 
     /// Suspends until the schedule lets it go on.
     func wait(_ what: String, process: Int) async {

@@ -11,6 +11,7 @@ final class SharedStore: @unchecked Sendable {
     private let groups: [StoreKey]
     private var items: [StoreKey: Item] = [:]
     private var lastCAS: UInt64 = 0
+    let leases = LeaseJudge()
 
     /// - Parameter groups: the generation keys of every value.
     init(_ stage: Stage, groups: [StoreKey]) {
@@ -86,7 +87,26 @@ struct StageStore: CacheStore {
                 _ = effect()
             }
         }
+        stage.noteFailure(in: process)
         throw Failure()
+    }
+
+    /// A write that may end a load, or begin one: whoever takes leases over is judged by what became of it.
+    private func judged(_ key: StoreKey, _ value: [UInt8], _ write: () async throws -> Bool) async throws -> Bool {
+        let envelope = EnvelopeCoding.envelope(in: value, for: key)
+        shared.leases.begin(envelope, by: process)
+        defer { shared.leases.end(envelope) }
+        do { return try await write() } catch {
+            shared.leases.fail(envelope)
+            throw error
+        }
+    }
+
+    func getForUpdate(_ key: StoreKey) async throws -> StoreItem? {
+        do { return try await get(key) } catch {
+            shared.leases.failRead(by: process)
+            throw error
+        }
     }
 
     func get(_ key: StoreKey) async throws -> StoreItem? {
@@ -109,44 +129,29 @@ struct StageStore: CacheStore {
     }
 
     func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
-        try await perform("add \(key)") { [shared] in
-            guard shared.item(key) == nil else { return false }
-            shared.write(value, under: key)
-            return true
+        try await judged(key, value) {
+            try await perform("add \(key)") { [shared] in
+                guard shared.item(key) == nil else { return false }
+                shared.write(value, under: key)
+                return true
+            }
         }
     }
 
     func compareAndSwap(
         _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
     ) async throws -> Bool {
-        try await perform("cas \(key)") { [self] in
-            guard let item = shared.item(key), item.cas == cas else { return false }
-            checkLease(of: key, Array(item.value), value)
-            shared.write(value, under: key)
-            return true
+        try await judged(key, value) {
+            try await perform("cas \(key)") { [self] in
+                guard let item = shared.item(key), item.cas == cas else { return false }
+                shared.leases.check(Array(item.value), value, of: key, by: process, at: clock.now, shared.stamps, stage)
+                shared.write(value, under: key)
+                return true
+            }
         }
     }
 
     func delete(_ key: StoreKey) async throws -> Bool {
         try await perform("delete \(key)") { [shared] in shared.remove(key) }
-    }
-
-    /// I3: nobody takes a lease over that runs, unless it is of an old generation, or the taker refreshes.
-    private func checkLease(of key: StoreKey, _ old: [UInt8], _ new: [UInt8]) {
-        guard let old = EnvelopeCoding.envelope(in: old, for: key), let lease = old.lease, lease.until > clock.now,
-            let new = EnvelopeCoding.envelope(in: new, for: key), let taken = new.lease, taken.token != lease.token,
-            taken.until > clock.now, old.stamps == new.stamps || old.stamps == shared.stamps,
-            !stage.isRefreshing(process)
-        else { return }
-        stage.violations.append("I3: the lease on \(key) is taken over while it runs")
-    }
-}
-
-extension Envelope {
-    fileprivate var stamps: [GroupStamp?] {
-        switch self {
-        case .pending(_, let stamps): Array(stamps)
-        case .value(let record): Array(record.stamps)
-        }
     }
 }

@@ -14,7 +14,7 @@ final class HeldLease: Sendable {
     /// Begins a prolongation; `nil` when the load is over.
     func beginProlongation() -> Promise<Void>? {
         state.withLock { state in
-            guard !state.isPutDown || PlantedMistake.prolongDuringFill.isPlanted else { return nil }
+            guard !state.isPutDown else { return nil }
             let prolongation = Promise<Void>()
             state.prolongation = prolongation
             return prolongation
@@ -32,12 +32,12 @@ final class HeldLease: Sendable {
 
     /// The load is over: returns when no prolongation is under way or can begin any more.
     func putDown(_ deadlines: Deadlines) async {
+        guard !PlantedMistake.prolongDuringFill.isPlanted else { return }
         let (prolongation, tickets) = state.withLock { state in
             state.isPutDown = true
             return (state.prolongation, exchange(&state.tickets, with: []))
         }
         for ticket in tickets { deadlines.cancel(ticket) }
-        guard !PlantedMistake.prolongDuringFill.isPlanted else { return }
         try? await prolongation?.value()
     }
 }

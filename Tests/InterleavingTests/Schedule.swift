@@ -155,7 +155,7 @@ final class Schedule: @unchecked Sendable {
             steps += 1
             switch stage.choices.choose(24) {
             case 0: stage.advance(by: .milliseconds(50))
-            case 1: stage.advance(by: .seconds(3))
+            case 1: stage.advance(by: .seconds(1 + 2 * stage.choices.choose(2)))
             case 2 where stage.choices.oneIn(2): stage.advance(by: .seconds(11))
             case 3: misfortune()
             default:

@@ -35,6 +35,12 @@
 #ifndef REFRESHES
 #define REFRESHES 0 /* calls of `refresh` */
 #endif
+#ifndef PROLONGS
+#define PROLONGS 0  /* leases that are prolonged, once each */
+#endif
+#ifndef FILL_TROUBLES
+#define FILL_TROUBLES 0 /* fills that the store does not confirm, and that happen now, later or never */
+#endif
 #ifndef WAIT_LIMIT
 #define WAIT_LIMIT 1 /* whether a caller may lose patience and load without a lease */
 #endif
@@ -65,13 +71,20 @@ byte g1 = 1, g2 = 2, fresh = 2;
 byte db, acked;
 bool stored;    /* some load has filled the register */
 
-/* A flight takes the lease, loads, fills, lands. Its token is its index + 1. */
-mtype = { starting, lost, trouble, loading, landed, stuck };
+/*
+ * A flight takes the lease, loads, lands, fills, ends. Its token is its index + 1.
+ *
+ * It gives its value to all who wait when it has landed, before the fill. They stay vouched for: each read the token in
+ * the store when its call had begun (or waited while it was written), so no invalidation that had returned by then came
+ * after the lease, and the load began after the lease. Whether the fill lands matters to later calls only.
+ */
+mtype = { starting, lost, trouble, loading, landed, ended, stuck };
 mtype f_state[FLIGHTS];
 byte f_process[FLIGHTS], f_stamp1[FLIGHTS], f_stamp2[FLIGHTS], f_version[FLIGHTS];
 byte f_over[FLIGHTS];       /* the CAS id of the item to swap; 0 to add */
 bool f_claims[FLIGHTS];     /* it refreshes a value, which stays */
-bool f_refreshes[FLIGHTS];  /* it may end the lease of another */
+bool f_filled[FLIGHTS];     /* the store has confirmed its fill */
+bool f_orphaned[FLIGHTS];   /* it has ended, and the register may carry its token still: its process takes that over */
 bool f_leaseOver[FLIGHTS];
 /* I3: its lease runs, its load has begun, and nothing has taken the register from it. */
 bool f_holds[FLIGHTS];
@@ -81,7 +94,14 @@ byte flights;
 byte u_state[READERS], u_version[READERS];
 
 byte evictions = EVICTIONS, stales = STALES, crashes = CRASHES, troubles = TROUBLES, refreshes = REFRESHES;
+byte prolongs = PROLONGS, fillTroubles = FILL_TROUBLES;
 byte k;
+
+/*
+ * CAS ids. Of a pending item: the token; of a value: 16 times the token of the load that filled it, its identity, and the
+ * token of the claim. 8 is added to an item whose old value a refresh has removed, 128 where the lease was prolonged.
+ */
+#define identityOf(kind, cas) (kind == VALUE -> (cas % 128) / 16 : 0)
 
 inline fillV(version, f, stamp1, stamp2) {
     v_kind = VALUE; v_version = version; v_token = 0; v_stamp1 = stamp1; v_stamp2 = stamp2; v_stale = 0;
@@ -134,14 +154,14 @@ inline findStarting(f, process) {
 inline depart(keepsValue) {
     f = flights; flights++;
     f_state[f] = starting; f_process[f] = process; f_stamp1[f] = now1; f_stamp2[f] = now2; f_over[f] = cas;
-    f_claims[f] = keepsValue; f_refreshes[f] = refreshing;
+    f_claims[f] = keepsValue;
 #ifdef LOAD_BEFORE_STAMPS
     f_version[f] = early;
 #endif
     run Flight(f)
 }
 
-/* Whoever held the lease has lost it: an invalidation, an eviction, a refresh. */
+/* Whoever held the lease has lost it: an invalidation, an eviction. */
 inline releaseHolders() {
     k = 0;
     do :: k < FLIGHTS -> f_holds[k] = 0; k++ :: else -> k = 0; break od
@@ -149,15 +169,11 @@ inline releaseHolders() {
 
 /* What nobody looks at any more: equal states are found to be equal. */
 inline settle(f) {
-    f_over[f] = 0; f_claims[f] = 0; f_refreshes[f] = 0
+    f_over[f] = 0; f_claims[f] = 0
 }
 
 /* The write that takes the lease. I3: while another one's runs, this load must not begin. */
 inline takeLease(f) {
-    if
-    :: f_refreshes[f] -> releaseHolders()
-    :: else
-    fi;
     k = 0;
     do
 #ifdef WITHOUT_I3 /* for the mistakes that are to break I1 or I2 */
@@ -190,13 +206,81 @@ proctype LateWrite(byte f) {
     }
 }
 
+/* A fill that was not confirmed and happens after all. */
+proctype LateFill(byte f, cas, stamp1, stamp2) {
+    atomic {
+        true;
+        if
+        :: v_kind != ABSENT && v_cas == cas -> fillV(f_version[f], f, stamp1, stamp2)
+        :: else
+        fi
+    }
+}
+
+/* A register that could not be filled is given back when the store answers, if it carries the token still. */
+proctype GiveBack(byte f) {
+    byte cas;
+    bool isMine;
+    atomic { isMine = v_kind != ABSENT && v_token == f + 1; cas = v_cas };
+    atomic {
+        if
+        :: isMine && v_cas == cas && v_kind == PENDING -> removeV()
+        :: isMine && v_cas == cas && v_kind == VALUE -> v_cas = (v_cas % 128) - v_token; v_token = 0
+        :: else
+        fi
+    }
+}
+
+/* The lease is prolonged by a swap of the item that carries the token, for the same token, once. */
+inline readForProlonging(f) {
+    atomic {
+#ifdef PROLONG_WHATEVER /* planted: whatever stands there */
+        isMine = v_kind != ABSENT && v_cas < 128;
+#else
+        isMine = v_kind != ABSENT && v_token == f + 1 && v_cas < 128;
+#endif
+        cas = v_cas
+    }
+}
+
+inline prolong(f) {
+    atomic {
+        if
+        :: isMine && v_cas == cas ->
+            assert(f_state[f] != landed /* never at the same time as the fill */);
+            k = 0;
+            do
+            :: k < FLIGHTS -> assert(k == f || !f_holds[k] /* I3 */); k++
+            :: else -> k = 0; break
+            od;
+#ifdef PROLONG_WHATEVER
+            v_kind = PENDING; v_version = 0; v_stale = 0; v_token = f + 1;
+            v_stamp1 = f_stamp1[f]; v_stamp2 = f_stamp2[f]; v_cas = f + 1;
+#endif
+            v_cas = v_cas + 128; f_leaseOver[f] = 0;
+            f_holds[f] = (f_stamp1[f] == g1 && f_stamp2[f] == g2)
+        :: else
+        fi;
+        isMine = 0; cas = 0
+    }
+}
+
+#ifdef PROLONG_DURING_FILL /* planted: at any time */
+proctype Prolong(byte f) {
+    byte cas;
+    bool isMine;
+    readForProlonging(f);
+    prolong(f)
+}
+#endif
+
 proctype Flight(byte f) {
     byte cas, stamp1, stamp2;
     bool isMine;
     atomic {
         if
         :: troubles > 0 ->
-            troubles--; f_state[f] = trouble;
+            troubles--; f_state[f] = trouble; f_orphaned[f] = 1;
             if
             :: true -> run LateWrite(f)
             :: true
@@ -215,12 +299,31 @@ proctype Flight(byte f) {
         :: !canTake(f) -> f_state[f] = lost; f_stamp1[f] = 0; f_stamp2[f] = 0; settle(f); goto over
         fi
     }
-    /* Fill: read the register, and swap it if it carries the token. */
-    stamp1 = f_stamp1[f]; stamp2 = f_stamp2[f];
+#if PROLONGS
+    if
+    :: atomic { prolongs > 0 -> prolongs-- };
+#ifdef PROLONG_DURING_FILL
+        run Prolong(f)
+#else
+        readForProlonging(f);
+        prolong(f)
+#endif
+    :: true
+    fi;
+#endif
+    /* The loader returns: its callers have the value now. Fill: read the register, and swap it if it carries the token.
+       The read is one step with the landing: what comes between the two leaves a token there or takes it away for
+       good, which the swap notices as well. */
 #ifdef STAMPS_AT_FILL /* planted: the stamps are read when the load is over */
+    stamp1 = f_stamp1[f]; stamp2 = f_stamp2[f];
     atomic { if :: g1 != 0 -> stamp1 = g1 :: else fi; if :: g2 != 0 -> stamp2 = g2 :: else fi }
 #endif
+fill:
     atomic {
+        f_state[f] = landed;
+#ifndef STAMPS_AT_FILL
+        stamp1 = f_stamp1[f]; stamp2 = f_stamp2[f];
+#endif
 #ifdef NO_TOKEN_CHECK /* planted: whatever stands there is swapped */
         isMine = v_kind != ABSENT;
 #else
@@ -230,10 +333,23 @@ proctype Flight(byte f) {
     }
     atomic {
         if
-        :: isMine && v_cas == cas -> fillV(f_version[f], f, stamp1, stamp2); stored = 1
+        :: fillTroubles > 0 && isMine ->
+            fillTroubles--; f_orphaned[f] = 1;
+            if
+            :: true -> run LateFill(f, cas, stamp1, stamp2)
+            :: true
+            fi;
+            run GiveBack(f)
+        :: isMine && v_cas == cas -> fillV(f_version[f], f, stamp1, stamp2); stored = 1;
+#if REFRESHES
+            f_filled[f] = 1;
+#endif
+            skip
+        /* Another item with the same token, from which a refresh has removed the old value: once more. */
+        :: isMine && v_cas != cas && v_kind != ABSENT && v_token == f + 1 -> cas = 0; goto fill
         :: else
         fi;
-        f_state[f] = landed; f_holds[f] = 0; f_stamp1[f] = 0; f_stamp2[f] = 0
+        f_state[f] = ended; f_holds[f] = 0; f_stamp1[f] = 0; f_stamp2[f] = 0
     }
 over:
     skip
@@ -241,7 +357,9 @@ over:
 
 proctype Reader(byte id; byte process) {
     byte calls, need, kind, version, token, stamp1, stamp2, cas, now1, now2, suspect, f;
-    bool stale, refreshing;
+    /* What stood there when a refresh began, and what it keeps while it loads. */
+    byte wasValue, wasLease, kept;
+    bool stale, refreshing, hasRead;
 #ifdef LOAD_BEFORE_STAMPS /* planted */
     byte early;
 #endif
@@ -251,7 +369,8 @@ proctype Reader(byte id; byte process) {
         atomic {
             calls++; need = acked; refreshing = 0;
             if
-            :: refreshes > 0 -> refreshes--; refreshing = 1
+            /* A refresh wants what is there now. */
+            :: refreshes > 0 -> refreshes--; refreshing = 1; need = db
             :: true
             fi
         }
@@ -266,10 +385,16 @@ again:
         :: atomic { readGroups() }; atomic { readV(); goto decide }
         fi;
 
-#define isRunning (token != 0 && !f_leaseOver[token - 1])
+/* Its own process knows better than the lease what became of a load. */
+#define isRunning (token != 0 && !f_leaseOver[token - 1] && !(f_orphaned[token - 1] && f_process[token - 1] == process))
+#define isNewer (identityOf(kind, cas) != wasValue && identityOf(kind, cas) != wasLease)
 #define isCurrent (stamp1 == now1 && stamp2 == now2)
 decide:
         atomic {
+        if
+        :: refreshing && !hasRead -> hasRead = 1; wasValue = identityOf(kind, cas); wasLease = token
+        :: else
+        fi;
         if
         /* A group without a stamp is given one, and everything is read again. */
         :: (now1 == 0 || now2 == 0) -> goto plant
@@ -280,26 +405,42 @@ decide:
             goto serve                                              /* rules 1 and 2 */
         :: kind == VALUE && isCurrent && !refreshing && stale && !isRunning ->
             goto claim                                              /* rule 3 */
+        /* Of a load that began after this refresh did. */
+        :: kind == VALUE && isCurrent && refreshing && !stale && isNewer ->
+            goto serve
+#ifdef REFRESH_TAKES_OVER /* planted: a refresh ends the lease of another */
+        :: kind != ABSENT && isCurrent && refreshing && isRunning && !(kind == VALUE && !stale && isNewer) ->
+            goto acquire
+#else
+        :: kind == VALUE && isCurrent && refreshing && isRunning && !(!stale && isNewer) ->
+            goto wait
+#endif
+        :: kind == VALUE && isCurrent && refreshing && !isRunning && !(!stale && isNewer) ->
+            goto acquire
 #ifdef JOIN_TOKEN_ONLY /* planted: whoever reads the token joins, whatever the stamps */
         :: kind == PENDING && !refreshing && isRunning ->
             goto wait
 #else
+#ifdef REFRESH_TAKES_OVER
         :: kind == PENDING && isCurrent && !refreshing && isRunning ->
+#else
+        :: kind == PENDING && isCurrent && isRunning ->
+#endif
             goto wait                                               /* rule 4 */
         /* A lease under other stamps may be newer than the stamps that were read: these are read again, and then, after
            the lease was seen, they tell. */
-        :: kind != ABSENT && !isCurrent && !refreshing && isRunning && token != suspect ->
+        :: kind != ABSENT && !isCurrent && isRunning && token != suspect ->
 #ifdef NO_SECOND_LOOK /* planted */
             goto acquire;
 #endif
             suspect = token; forget(); goto again
-        :: kind != ABSENT && !isCurrent && !refreshing && isRunning && token == suspect ->
+        :: kind != ABSENT && !isCurrent && isRunning && token == suspect ->
             goto acquire                                            /* rule 5 */
 #endif
-        :: (refreshing || kind == ABSENT || (kind == PENDING && !isRunning) || (kind == VALUE && !isCurrent && !isRunning)) ->
+        :: (kind == ABSENT || (kind == PENDING && !isRunning) || (kind == VALUE && !isCurrent && !isRunning)) ->
             goto acquire                                            /* rule 5 */
 #ifdef JOIN_TOKEN_ONLY
-        :: kind == VALUE && !isCurrent && !refreshing && isRunning -> goto acquire
+        :: kind == VALUE && !isCurrent && isRunning -> goto acquire
 #endif
         fi
         };
@@ -340,7 +481,12 @@ wait:
 #else
         f = token - 1;
         if
-        :: atomic { f_process[f] == process && f_state[f] == loading && !f_leaseOver[f] -> forget(); goto share }
+        :: atomic { f_process[f] == process && f_state[f] == loading && !refreshing && !f_leaseOver[f] -> forget(); goto share }
+        /* Of a load that has landed, whose fill is under way: its value, by the token that was read. */
+        :: atomic { f_process[f] == process && f_state[f] == landed && !refreshing -> version = f_version[f]; goto serve }
+#ifdef TAKE_OVER_LANDED /* planted */
+        :: f_process[f] == process && f_state[f] == landed -> goto acquire
+#endif
         :: else
         fi;
 #endif
@@ -364,7 +510,12 @@ acquire:
 #endif
             if
             :: f < flights -> forget(); goto await  /* another caller's attempt serves this one too */
-            :: f == flights && flights < FLIGHTS -> depart(kind == VALUE && isCurrent)
+            :: f == flights && flights < FLIGHTS ->
+                if
+                :: kind == VALUE && isCurrent -> kept = identityOf(kind, cas)
+                :: else -> kept = 0
+                fi;
+                depart(kind == VALUE && isCurrent)
             fi;
             forget()
         }
@@ -372,21 +523,44 @@ acquire:
         if
         :: f_state[f] == lost -> atomic { forget(); goto again }
         :: f_state[f] == trouble -> goto unleased
-        :: atomic { f_state[f] == landed -> assert(f_version[f] >= need /* I1, I2 */); goto answered }
+#ifdef REFRESH_UNCONFIRMED /* planted: a refresh that returns before its fill */
+        :: atomic { refreshing && f_state[f] == landed -> goto refreshed }
+#endif
+        :: atomic { !refreshing && (f_state[f] == landed || f_state[f] == ended) -> assert(f_version[f] >= need /* I1, I2 */); goto answered }
+        :: atomic { refreshing && f_state[f] == ended && f_filled[f] -> goto refreshed }
+        /* What it was to replace is removed, and a load that runs on that keeps its lease. */
+        :: atomic { refreshing && f_state[f] == ended && !f_filled[f] ->
+            if
+            :: kept != 0 && v_kind == VALUE && identityOf(v_kind, v_cas) == kept && v_token != 0 ->
+                v_kind = PENDING; v_version = 0; v_stale = 0; v_cas = v_token + 8
+            :: kept != 0 && v_kind == VALUE && identityOf(v_kind, v_cas) == kept && v_token == 0 -> removeV()
+            :: else
+            fi;
+            goto refreshed }
         fi;
 
+refreshed:
+        /* Nobody reads an older value from now on. */
+        atomic {
+            assert(f_version[f] >= need);
+            if :: acked < f_version[f] -> acked = f_version[f] :: else fi;
+            goto answered
+        };
+
 await:
-        /* The load begins after this call did, whatever this call has read. */
+        /* The load begins after this call did, whatever this call has read. A refresh reads what it stores. */
         if
         :: f_state[f] == lost -> atomic { forget(); goto again }
         :: f_state[f] == trouble -> goto unleased
-        :: f_state[f] == loading || f_state[f] == landed || f_state[f] == stuck
+        :: refreshing && f_state[f] == ended -> atomic { forget(); goto again }
+        :: refreshing && f_leaseOver[f] && f_state[f] != ended -> atomic { forget(); goto again }
+        :: !refreshing && (f_state[f] == loading || f_state[f] == landed || f_state[f] == ended || f_state[f] == stuck)
         fi;
 
 share:
         if
-        :: atomic { f_state[f] == landed -> version = f_version[f]; goto serve }
-        :: atomic { f_leaseOver[f] && f_state[f] != landed -> forget(); goto again }
+        :: atomic { (f_state[f] == landed || f_state[f] == ended) -> version = f_version[f]; goto serve }
+        :: atomic { f_leaseOver[f] && f_state[f] != landed && f_state[f] != ended -> forget(); goto again }
         fi;
 
 unleased:
@@ -412,10 +586,17 @@ unleased:
 #ifdef UNLEASED_FILLS /* planted */
         atomic { if :: now1 != 0 && now2 != 0 -> fillV(version, 14, now1, now2) :: else fi };
 #endif
+        if
+        /* It has replaced nothing, so what is there is removed. */
+        :: refreshing -> atomic { if :: v_kind == VALUE -> removeV(); releaseHolders() :: else fi }
+        :: else
+        fi;
         goto serve;
 
 answered:
-        atomic { forget(); f = 0; suspect = 0; need = 0; refreshing = 0 }
+        atomic {
+            forget(); f = 0; suspect = 0; need = 0; refreshing = 0; hasRead = 0; wasValue = 0; wasLease = 0; kept = 0
+        }
     :: else -> break
     od
 }
@@ -446,7 +627,7 @@ proctype Updater() {
 #elif defined(LIVENESS) /* a loader that returns does so within its lease */
 #define mayEnd(f) (!f_leaseOver[f] && f_state[f] == stuck)
 #else
-#define mayEnd(f) (!f_leaseOver[f] && (f_state[f] == loading || f_state[f] == stuck || f_state[f] == trouble))
+#define mayEnd(f) (!f_leaseOver[f] && (f_state[f] == loading || f_state[f] == stuck || f_state[f] == trouble || f_orphaned[f]))
 #endif
 #define leaseEnds(f) atomic { mayEnd(f) -> f_leaseOver[f] = 1; f_holds[f] = 0 }
 

@@ -1,6 +1,5 @@
 import CacheUtils
 import Logging
-import Synchronization
 import TestSupport
 import Testing
 
@@ -27,25 +26,6 @@ private struct FailingCodec: CacheCodec {
     }
 
     func decode(_ bytes: ArraySlice<UInt8>) throws -> Int { throw Failure() }
-}
-
-/// A log that remembers what was logged, by level.
-private final class MemoryLog: LogHandler, @unchecked Sendable {
-    // @unchecked: a test sets these before it logs.
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-    private let lines = Mutex<[(Logger.Level, String)]>([])
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        lines.withLock { $0.append((event.level, "\(event.message) \(event.metadata ?? [:])")) }
-    }
-
-    func lines(_ level: Logger.Level) -> [String] { lines.withLock { $0.filter { $0.0 == level }.map(\.1) } }
 }
 
 @Suite("Bad input")

@@ -163,10 +163,15 @@ struct StoreTroubleTests {
             #expect(try await city("paris").population == 2)
             await #expect(throws: CacheError.self) { try await city.invalidate("paris") }
             try server.start()
+            // The library tries a server again a second after it could not be reached.
             try await eventually {
-                #expect(try await city("paris").population == 2)
-                return try await city.peek("paris") != nil
+                do { return try await store.get(StoreKey("x")) == nil } catch { return false }
             }
+            for _ in 1...2 {
+                #expect(try await city("paris").population == 2)
+                await bench.settle()
+            }
+            #expect(try await city.peek("paris")?.population == 2)
             await bench.database.update("paris", population: 3)
             try await store.flush()
             #expect(try await city("paris").population == 3)

@@ -6,20 +6,23 @@ import MintCache
 /// What a client is told.
 struct ClientPlan: Sendable {
     static let clients = 6
-    static let tasks = 100
     static let groups = 8
     static let hotRows = 36
     /// How long a row is fresh, and, in nanoseconds, for how long it is so by every clock of the fleet.
     static let fresh = Duration.milliseconds(1500)
     static let surelyFresh: Int64 = 400_000_000
     static let updaters = 2
-    /// How long a lease runs.
-    static let lease = Duration.seconds(2)
+    /// How long a lease runs, and how long with its prolongations.
+    static let lease = Duration.seconds(3)
+    static let longestLease = Duration.seconds(6)
+    /// The first rows have large values too, that of row 0 larger than a server takes.
+    static let largeRows = 6
 
     var number: Int
     var servers: [String]
     var database: String
     var history: String
+    var tasks: Int
     var skew: Duration
     var mistake: String?
     /// Nanoseconds of the monotonic clock: from when nothing is changed any more, and when everything ends.
@@ -27,14 +30,14 @@ struct ClientPlan: Sendable {
     var end: Int64
 
     init(
-        number: Int, servers: [String], database: String, history: String, skew: Duration, mistake: String?,
-        calm: Int64,
-        end: Int64
+        number: Int, servers: [String], database: String, history: String, tasks: Int, skew: Duration,
+        mistake: String?, calm: Int64, end: Int64
     ) {
         self.number = number
         self.servers = servers
         self.database = database
         self.history = history
+        self.tasks = tasks
         self.skew = skew
         self.mistake = mistake
         self.calm = calm
@@ -42,18 +45,18 @@ struct ClientPlan: Sendable {
     }
 
     init(arguments: [String]) throws {
-        guard arguments.count == 8, let number = Int(arguments[0]), let skew = Int(arguments[4]),
-            let calm = Int64(arguments[6]), let end = Int64(arguments[7])
+        guard arguments.count == 9, let number = Int(arguments[0]), let tasks = Int(arguments[4]),
+            let skew = Int(arguments[5]), let calm = Int64(arguments[7]), let end = Int64(arguments[8])
         else { throw TortureFailure("the arguments of a client are for the coordinator to give") }
         self.init(
             number: number, servers: arguments[1].split(separator: ",").map(String.init), database: arguments[2],
-            history: arguments[3], skew: .milliseconds(skew), mistake: arguments[5].isEmpty ? nil : arguments[5],
-            calm: calm, end: end)
+            history: arguments[3], tasks: tasks, skew: .milliseconds(skew),
+            mistake: arguments[6].isEmpty ? nil : arguments[6], calm: calm, end: end)
     }
 
     var arguments: [String] {
         [
-            "client", "\(number)", servers.joined(separator: ","), database, history,
+            "client", "\(number)", servers.joined(separator: ","), database, history, "\(tasks)",
             "\(Int(skew / .milliseconds(1)))", mistake ?? "", "\(calm)", "\(end)",
         ]
     }
@@ -90,7 +93,10 @@ struct Client: Sendable {
         database = try SharedDatabase(path: plan.database)
         history = History(path: plan.history)
         store = try MemcachedStore(servers: plan.servers)
-        cache = Cache(store: store, namespace: "torture", clock: SkewedClock(skew: plan.skew))
+        cache = Cache(
+            store: store, namespace: "torture",
+            policy: CachePolicy(leaseFor: ClientPlan.lease, longestLease: ClientPlan.longestLease),
+            clock: SkewedClock(skew: plan.skew), troubleLevel: nil, checksCodecs: false)
         try plant()
     }
 
@@ -106,24 +112,37 @@ struct Client: Sendable {
         #endif
     }
 
+    /// The cached functions, all over the same database.
+    private struct Functions: Sendable {
+        var rows: CachedFunction<Int, Row>
+        /// Another type and other groups.
+        var texts: [CachedFunction<Int, String>]
+        /// So large that servers refuse some when several come at once.
+        var large: CachedFunction<Int, String>
+    }
+
     func run() async throws {
-        let rows = cache.cached(
-            "row", ttl: ClientPlan.fresh, staleFor: .seconds(2), leaseFor: ClientPlan.lease,
-            groups: ["all", "shared"]
-        ) { (number: Int) in Row(number: number, version: try await load(number, of: 0)) }
-        // Another type and other groups, over the same database.
-        let texts = (0..<ClientPlan.groups).map { group in
-            cache.cached(
-                "text\(group)", ttl: .seconds(5), staleFor: .seconds(5), leaseFor: ClientPlan.lease,
-                groups: ["group\(group)", "shared"]
-            ) { (number: Int) in "\(number):\(try await load(number, of: 1))" }
-        }
+        let functions = Functions(
+            rows: cache.cached("row", ttl: ClientPlan.fresh, staleFor: .seconds(2), groups: ["all", "shared"]) {
+                (number: Int) in Row(number: number, version: try await load(number, of: 0))
+            },
+            texts: (0..<ClientPlan.groups).map { group in
+                cache.cached(
+                    "text\(group)", ttl: .seconds(5), staleFor: .seconds(5), groups: ["group\(group)", "shared"]
+                ) { (number: Int) in "\(number):\(try await load(number, of: 1))" }
+            },
+            large: cache.cached("large", ttl: ClientPlan.fresh, staleFor: .seconds(2), groups: ["all", "shared"]) {
+                (number: Int) in
+                let text = "\(number):\(try await load(number, of: 2))"
+                return text + String(repeating: " ", count: number == 0 ? 1_200_000 : 200_000 + number * 100_000)
+            })
         try await withThrowingTaskGroup { group in
-            for task in 0..<ClientPlan.tasks { group.addTask { await read(task, rows, texts) } }
-            for task in 0..<ClientPlan.updaters { group.addTask { await update(task, rows, texts) } }
+            for task in 0..<plan.tasks { group.addTask { await read(task, functions) } }
+            for task in 0..<ClientPlan.updaters { group.addTask { await update(task, functions) } }
             try await group.waitForAll()
         }
         history.flush()
+        await cache.drain(for: .seconds(2))
         await store.shutdown()
     }
 
@@ -147,23 +166,23 @@ struct Client: Sendable {
 
     // MARK: Reading
 
-    private func read(
-        _ task: Int, _ rows: CachedFunction<Int, Row>, _ texts: [CachedFunction<Int, String>]
-    ) async {
+    private func read(_ task: Int, _ functions: Functions) async {
         while !isOver {
             // A few rows get most of the calls, and in the calm all of them, so that nothing is evicted then.
             let isHot = isCalm || Int.random(in: 0..<4) > 0
-            let row = Int.random(in: 0..<(isHot ? ClientPlan.hotRows : SharedDatabase.rows))
-            let begin = monotonicNow()
-            var event = Event(kind: .call, row: row, version: -1, begin: begin, end: 0)
+            let isLarge = !isCalm && Int.random(in: 0..<200) == 0
+            let rows = isLarge ? ClientPlan.largeRows : isHot ? ClientPlan.hotRows : SharedDatabase.rows
+            let row = Int.random(in: 0..<rows)
+            var event = Event(kind: .call, row: row, version: -1, begin: monotonicNow(), end: 0)
             do {
-                if task.isMultiple(of: 2) {
-                    let value = try await rows(row)
+                if !isLarge, task.isMultiple(of: 2) {
+                    let value = try await functions.rows(row)
                     event.version = value.version
                     if value.number != row { event.kind = .wrongAnswer }
                 } else {
-                    let parts = try await texts[row % ClientPlan.groups](row).split(separator: ":")
-                    event.version = parts.last.flatMap { Int64($0) } ?? -1
+                    let function = isLarge ? functions.large : functions.texts[row % ClientPlan.groups]
+                    let parts = try await function(row).prefix(40).split(whereSeparator: { ": ".contains($0) })
+                    event.version = parts.dropFirst().first.flatMap { Int64($0) } ?? -1
                     if parts.first.flatMap({ Int($0) }) != row { event.kind = .wrongAnswer }
                 }
             } catch {
@@ -178,9 +197,7 @@ struct Client: Sendable {
 
     // MARK: Changing
 
-    private func update(
-        _ task: Int, _ rows: CachedFunction<Int, Row>, _ texts: [CachedFunction<Int, String>]
-    ) async {
+    private func update(_ task: Int, _ functions: Functions) async {
         while !isCalm {
             // A row has one process that writes it, and one task there.
             let isHot = Int.random(in: 0..<4) > 0
@@ -198,8 +215,9 @@ struct Client: Sendable {
                 await insist { try await cache.invalidate(group: "all") }
                 await insist { try await cache.invalidate(group: "group\(group)") }
             default:
-                await insist { try await rows.invalidate(row) }
-                await insist { try await texts[group].invalidate(row) }
+                await insist { try await functions.rows.invalidate(row) }
+                await insist { try await functions.texts[group].invalidate(row) }
+                if row < ClientPlan.largeRows { await insist { try await functions.large.invalidate(row) } }
             }
             history.record(Event(kind: .invalidation, row: row, version: version, begin: begin, end: monotonicNow()))
             try? await Task.sleep(for: .milliseconds(.random(in: 2...30)))

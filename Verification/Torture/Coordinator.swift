@@ -7,15 +7,26 @@ struct Coordinator {
     let seconds: Double
     let mistake: String?
 
-    /// One server, then a fleet of three.
+    /// One server, then a fleet of three, then one that evicts nothing and refuses what it has no room for.
     func run() async throws -> Findings {
         var findings = Findings()
-        for servers in [1, 3] {
-            let part = try await torture(servers: servers, seconds: seconds / 2)
-            print("\(servers == 1 ? "one server" : "\(servers) servers"): \(part.text)\n")
+        for servers in [Servers(count: 1), Servers(count: 3), Servers(count: 1, evicts: false)] {
+            let part = try await torture(servers, seconds: seconds / 3)
+            print("\(servers): \(part.text)\n")
             findings.add(part)
         }
         return findings
+    }
+
+    private struct Servers: CustomStringConvertible {
+        var count: Int
+        var evicts = true
+
+        /// Fewer where each call makes four writes: the client makes them one by one, and what waits in its queue waits
+        /// for longer than its time-outs add up to.
+        var tasks: Int { evicts ? 100 : 40 }
+
+        var description: String { "\(count == 1 ? "one server" : "\(count) servers")\(evicts ? "" : " that gets full")" }
     }
 
     /// Clients by number: their processes, and when they were stopped.
@@ -28,14 +39,16 @@ struct Coordinator {
         var generation = 0
     }
 
-    private func torture(servers count: Int, seconds: Double) async throws -> Findings {
+    private func torture(_ kind: Servers, seconds: Double) async throws -> Findings {
         let folder = FileManager.default.temporaryDirectory.appending(path: "torture-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
         let database = folder.appending(path: "database").path
         _ = try SharedDatabase(path: database)
         // So little memory that it evicts all the time.
-        let servers = try (0..<count).map { _ in try MemcachedProcess(.tcp, options: ["-m", "2"]) }
+        let servers = try (0..<kind.count).map { _ in
+            try MemcachedProcess(.tcp, options: ["-m", "2"] + (kind.evicts ? [] : ["-M"]))
+        }
         defer { for server in servers { server.stop() } }
         let begin = monotonicNow()
         let calm = begin + Int64(seconds * 0.75 * 1e9)
@@ -46,47 +59,51 @@ struct Coordinator {
             let history = folder.appending(path: "history-\(fleet.generation)").path
             let plan = ClientPlan(
                 number: number, servers: servers.map(\.address), database: database, history: history,
-                skew: .milliseconds(.random(in: -500...500)), mistake: mistake, calm: calm, end: end)
+                tasks: kind.tasks, skew: .milliseconds(.random(in: -500...500)), mistake: mistake, calm: calm, end: end)
             fleet.current[number] = fleet.histories.count
             fleet.histories.append(history)
             fleet.processes[number] = try MemcachedProcess.spawn(CommandLine.arguments[0], plan.arguments)
         }
         for number in 0..<ClientPlan.clients { try startClient(number) }
         var faults: [String: Int] = [:]
+        var kills: [Int64] = []
         // A deck, so that none is left out by chance.
-        var deck: [Int] = []
+        var deck: [Fault] = []
         while monotonicNow() < calm - 3_500_000_000 {
             try await Task.sleep(for: .milliseconds(.random(in: 200...600)))
             let client = Int.random(in: 0..<ClientPlan.clients)
+            let server = servers[Int.random(in: 0..<kind.count)]
             guard let process = fleet.processes[client] else { continue }
             // A client that has ended by itself has crashed, which is noticed at the end.
-            if deck.isEmpty { deck = Array(0..<4).shuffled() }
-            switch deck.removeLast() {
-            case 0:
-                faults["clients killed", default: 0] += 1
+            if deck.isEmpty { deck = Fault.allCases.shuffled() }
+            let fault = deck.removeLast()
+            faults[fault.rawValue, default: 0] += 1
+            switch fault {
+            case .clientKilled:
+                kills.append(monotonicNow())
                 kill(process, SIGKILL)
                 waitpid(process, nil, 0)
                 try startClient(client)
-            case 1:
-                faults["clients stopped", default: 0] += 1
+            case .clientStopped:
                 let stopped = monotonicNow()
                 kill(process, SIGSTOP)
                 try await Task.sleep(for: .milliseconds(.random(in: 500...3000)))
                 kill(process, SIGCONT)
                 fleet.stops.append(Stop(history: fleet.current[client] ?? 0, begin: stopped, end: monotonicNow()))
-            case 2:
-                faults["servers restarted", default: 0] += 1
-                let server = servers[Int.random(in: 0..<count)]
+            case .serverRestarted:
                 server.stop()
                 try await Task.sleep(for: .milliseconds(.random(in: 0...300)))
                 try server.start()
-            default:
-                faults["servers flushed", default: 0] += 1
-                try await flush(servers[Int.random(in: 0..<count)])
+            case .serverStopped:
+                server.suspend()
+                try await Task.sleep(for: .milliseconds(.random(in: 200...1500)))
+                server.resume()
+            case .serverFlushed: try await flush(server)
             }
         }
         let crashed = try await ends(of: fleet, by: end + 15_000_000_000)
-        var findings = Checker.check(fleet.histories.map(History.events), calm: calm, stops: fleet.stops)
+        var findings = Checker.check(
+            fleet.histories.map(History.events), calm: calm, stops: fleet.stops, kills: kills, cachesInCalm: kind.evicts)
         findings.faults = faults
         findings.crashedClients = crashed
         return findings
@@ -117,6 +134,15 @@ private func flush(_ server: MemcachedProcess) async throws {
     let store = try MemcachedStore(servers: [server.address])
     try? await store.flush()
     await store.shutdown()
+}
+
+/// What goes wrong.
+enum Fault: String, CaseIterable {
+    case clientKilled = "clients killed"
+    case clientStopped = "clients stopped"
+    case serverRestarted = "servers restarted"
+    case serverStopped = "servers stopped"
+    case serverFlushed = "servers flushed"
 }
 
 /// When some client was stopped: its own calls waited for no fault of the cache then.

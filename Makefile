@@ -4,7 +4,7 @@ STORE ?= memory
 SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Benchmarks/Package.swift Benchmarks/Sources
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench bench-peers verify torture format check-format clean
+.PHONY: help setup build demo test test-races bench bench-peers verify torture format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ demo: setup ## show the main job, in memory; STORE=memcached shows it on a real 
 
 test: setup ## run all tests; they start and stop their own memcached processes
 	swift test
+
+test-races: setup ## run the unit tests of MintCache and CacheUtils under the thread sanitizer
+	swift test --sanitize=thread --scratch-path .build-tsan --filter 'MintCacheTests|CacheUtilsTests'
 
 # A quick run finds out that everything works, and is too short to judge anything by.
 QUICKLY = --seconds 0.2 --rounds 5 --expiries 5 --group 10000

@@ -56,8 +56,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "CallCounter", path: "Tests/CallCounter"),
+        .target(name: "LockAnnotations", path: "Tests/LockAnnotations"),
         .target(name: "MemcachedProcess", path: "Tests/MemcachedProcess", swiftSettings: settings),
-        .target(name: "TestSupport", dependencies: ["MintCache"], path: "Tests/Support", swiftSettings: settings),
+        .target(
+            name: "TestSupport", dependencies: ["LockAnnotations", "MintCache"], path: "Tests/Support",
+            swiftSettings: settings),
         .testTarget(name: "MintCacheTests", dependencies: ["MintCache", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "MemcachedTests", dependencies: ["CLibMemcached", "Memcached", "TestSupport"], swiftSettings: settings

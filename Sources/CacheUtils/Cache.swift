@@ -142,7 +142,9 @@ public struct Cache: Sendable {
 
     private func enter(_ function: FunctionRegistry.Function, named name: String) {
         // The key of no arguments stands for all of the function's.
-        guard let error = functions.enter(function, named: name), let head = try? keys.head(ofFunction: name) else { return }
+        guard let error = functions.enter(function, named: name), let head = try? keys.head(ofFunction: name) else {
+            return
+        }
         engine.report(
             CacheEvent(
                 kind: .duplicateFunction, key: KeySpace.key(head + [UInt8(ascii: ")")]), function: name, error: error))

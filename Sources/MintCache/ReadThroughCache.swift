@@ -64,7 +64,9 @@ public final class ReadThroughCache: Sendable {
             else { return nil }
             switch read.item?.envelope {
             case .value(let record):
-                guard record.isServable(under: stamps, at: clock.now, staleFor: entry.policy.staleFor) else { return nil }
+                guard record.isServable(under: stamps, at: clock.now, staleFor: entry.policy.staleFor) else {
+                    return nil
+                }
                 return try? coder.decode(record)
             case .pending(let lease, let leaseStamps):
                 guard leaseStamps == stamps else { return nil }

@@ -158,7 +158,8 @@ struct FailureTests {
         }
     }
 
-    @Test("a cancellation is never shared, nor is an error that the filter leaves out, nor is either followed by a pause")
+    @Test(
+        "a cancellation is never shared, nor is an error that the filter leaves out, nor is either followed by a pause")
     func notShared() async throws {
         let policy = CachePolicy(
             staleFor: .seconds(600), errorSharing: .init(for: .seconds(2)) { !($0 is SourceFailure) })
@@ -204,7 +205,9 @@ struct FailureTests {
         let loads = Counter()
         let inherited = cache.cached("a", ttl: .seconds(60)) { loads.increment() }
         let given = cache.cached("b", ttl: .seconds(60), staleFor: .seconds(60)) { loads.increment() }
-        let own = cache.cached("c", ttl: .seconds(60), refresh: .background, policy: CachePolicy()) { loads.increment() }
+        let own = cache.cached("c", ttl: .seconds(60), refresh: .background, policy: CachePolicy()) {
+            loads.increment()
+        }
         func values() async throws -> [Int] {
             let values = try await [inherited(), given(), own()]
             await cache.drain()

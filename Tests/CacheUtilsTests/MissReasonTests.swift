@@ -27,7 +27,8 @@ struct MissReasonTests {
         store = InMemoryStore(clock: clock)
         let log = log
         cache = Cache(
-            store: store, namespace: "shop", clock: clock, observer: statistics, logger: Logger(label: "test") { _ in log })
+            store: store, namespace: "shop", clock: clock, observer: statistics,
+            logger: Logger(label: "test") { _ in log })
         log.logLevel = .info
     }
 
@@ -41,7 +42,9 @@ struct MissReasonTests {
 
     @Test("which is in the statistics")
     func inStatistics() async throws {
-        let value = cache.cached("value", ttl: .seconds(60), refresh: .foreground, groups: ["a", "b"]) { (number: Int) in number }
+        let value = cache.cached("value", ttl: .seconds(60), refresh: .foreground, groups: ["a", "b"]) {
+            (number: Int) in number
+        }
         #expect(try await reasons { _ = try await value(1) } == [.absent: 1])
         #expect(try await reasons { _ = try await value(1) } == [:])
         clock.advance(by: .seconds(61))
@@ -133,7 +136,8 @@ struct MissReasonTests {
     @Test("is logged at the level that is asked for, or not at all", arguments: [Logger.Level.error, nil])
     func level(level: Logger.Level?) async throws {
         let cache = Cache(
-            store: store, namespace: "shop", clock: clock, logger: Logger(label: "test") { _ in log }, troubleLevel: level)
+            store: store, namespace: "shop", clock: clock, logger: Logger(label: "test") { _ in log },
+            troubleLevel: level)
         let picky = cache.cached("picky", ttl: .seconds(60)) { Picky(number: 1) }
         for _ in 1...5 {
             _ = try await picky()

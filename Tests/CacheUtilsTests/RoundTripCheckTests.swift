@@ -42,7 +42,8 @@ struct RoundTripCheckTests {
             logger: Logger(label: "test") { _ in log }, checksCodecs: checks)
     }
 
-    @Test("numbers that are not finite are kept, as they are", arguments: [Double.nan, .infinity, -.infinity, -0.0, 0.1])
+    @Test(
+        "numbers that are not finite are kept, as they are", arguments: [Double.nan, .infinity, -.infinity, -0.0, 0.1])
     func nonFinite(number: Double) async throws {
         let cache = makeCache()
         let reading = Reading(

@@ -78,8 +78,16 @@ struct SharedLoadTests {
         let f = cache.cached("f", ttl: .seconds(60)) { (text: String) in try await needs(text) }
         let g = cache.cached("g", ttl: .seconds(60)) { (text: String) in try await others(text) }
         let both = [Gate(), Gate()]
-        needs.need.withLock { $0 = { try await both[0].pass(); return try await g($0) } }
-        others.need.withLock { $0 = { try await both[1].pass(); return try await f($0) } }
+        needs.need.withLock {
+            $0 = {
+                try await both[0].pass(); return try await g($0)
+            }
+        }
+        others.need.withLock {
+            $0 = {
+                try await both[1].pass(); return try await f($0)
+            }
+        }
         let calls = [Task { try await f("a") }, Task { try await g("a") }]
         for gate in both { try await gate.arrival() }
         for gate in both { gate.open() }

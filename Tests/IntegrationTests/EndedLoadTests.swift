@@ -95,7 +95,9 @@ struct EndedLoadTests {
         }
     }
 
-    @Test("keeps nobody in another process waiting either, by the time that its cache has settled", arguments: End.allCases)
+    @Test(
+        "keeps nobody in another process waiting either, by the time that its cache has settled",
+        arguments: End.allCases)
     func elsewhere(end: End) async throws {
         let scripted = ScriptedStore(InMemoryStore(capacity: 1 << 20))
         let bench = Bench(scripted)
@@ -166,7 +168,9 @@ struct EndedLoadTests {
         #expect(bench.clock.pauses == 0)
     }
 
-    @Test("gives its value to its callers before it is stored, and to those who come meanwhile", arguments: StoreKind.allCases)
+    @Test(
+        "gives its value to its callers before it is stored, and to those who come meanwhile",
+        arguments: StoreKind.allCases)
     func callerFirst(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             for step in [ScriptedStore.Operation.get, .compareAndSwap] {
@@ -211,7 +215,9 @@ struct EndedLoadTests {
         #expect(bench.clock.pauses == 0)
     }
 
-    @Test("is not taken for one whose value may be served when its key was invalidated meanwhile", arguments: StoreKind.allCases)
+    @Test(
+        "is not taken for one whose value may be served when its key was invalidated meanwhile",
+        arguments: StoreKind.allCases)
     func landedAndInvalidated(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let scripted = ScriptedStore(store)

@@ -81,9 +81,10 @@ struct InvalidationTests {
             return one.statistics.snapshot.invalidations == 1
         }
         try await wiring.value
-        #expect(try await one.otherProcess().cached("City.get", ttl: .seconds(60), groups: ["cities"]) { (slug: String) in
-            City(name: slug, population: 0)
-        }.peek("paris") == nil)
+        #expect(
+            try await one.otherProcess().cached("City.get", ttl: .seconds(60), groups: ["cities"]) { (slug: String) in
+                City(name: slug, population: 0)
+            }.peek("paris") == nil)
     }
 
     @Test("nor on the task that hears of the events: what has been heard of is sent")
@@ -94,7 +95,9 @@ struct InvalidationTests {
         await bench.settle()
         scripted.setDown(true)
         let (changes, feed) = AsyncStream<String>.makeStream()
-        let wiring = Task { try await bench.cache.invalidate(on: changes) { [try .call(bench.city(), $0), .group("g")] } }
+        let wiring = Task {
+            try await bench.cache.invalidate(on: changes) { [try .call(bench.city(), $0), .group("g")] }
+        }
         feed.yield("paris")
         try await eventually { bench.statistics.snapshot.failedInvalidations >= 2 }
         wiring.cancel()
@@ -152,13 +155,16 @@ struct InvalidationTests {
             for size in [text, small] {
                 for number in 0..<100_000 {
                     do {
-                        try await store.set(StoreKey("fill:\(size.utf8.count):\(number)"), to: Array(size.utf8), expiry: nil)
+                        try await store.set(
+                            StoreKey("fill:\(size.utf8.count):\(number)"), to: Array(size.utf8), expiry: nil)
                     } catch {
                         break
                     }
                 }
             }
-            await #expect(throws: CacheError.self) { try await store.set(StoreKey("more"), to: Array(small.utf8), expiry: nil) }
+            await #expect(throws: CacheError.self) {
+                try await store.set(StoreKey("more"), to: Array(small.utf8), expiry: nil)
+            }
             for _ in 1...3 {
                 try await bench.cache.invalidate(group: "g")
                 for number in 0..<5 { #expect(try await value.peek(number) == nil) }

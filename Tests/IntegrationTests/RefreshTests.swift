@@ -24,7 +24,9 @@ struct RefreshTests {
         }
     }
 
-    @Test("of another process is waited for, and a value whose load began later is as good", arguments: StoreKind.allCases)
+    @Test(
+        "of another process is waited for, and a value whose load began later is as good", arguments: StoreKind.allCases
+    )
     func twoProcesses(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let bench = Bench(store, clock: ManualClock(advancesInSleep: true))
@@ -119,7 +121,9 @@ struct RefreshTests {
         case fillFails, fillTimesOut, fillRefused, everyFillRefused, readFails, leaseFails, storeIsAway, takenOver
     }
 
-    @Test("whose value cannot be stored removes the old one, so that nobody reads that any more", arguments: Obstacle.allCases)
+    @Test(
+        "whose value cannot be stored removes the old one, so that nobody reads that any more",
+        arguments: Obstacle.allCases)
     func unconfirmed(obstacle: Obstacle) async throws {
         let scripted = ScriptedStore(InMemoryStore())
         let bench = Bench(scripted)
@@ -215,7 +219,9 @@ struct RefreshTests {
 
     // MARK: Loads that outlast their leases
 
-    @Test("or another load that outlasts its lease keeps it, is told of and is stored", arguments: StoreKind.allCases, [true, false])
+    @Test(
+        "or another load that outlasts its lease keeps it, is told of and is stored", arguments: StoreKind.allCases,
+        [true, false])
     func prolonged(kind: StoreKind, refreshes: Bool) async throws {
         try await kind.withStore { store async throws in
             let scripted = ScriptedStore(store)

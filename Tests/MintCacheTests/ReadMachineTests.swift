@@ -233,7 +233,10 @@ struct ReadMachineTests {
     func missingStamps() throws {
         let item = try value(freshFor: .seconds(1))
         #expect(word(item, groups: .incomplete([.init(group: 0, stamp: stamp)])) == "plant [0]")
-        #expect(try word(item, groups: .incomplete([.init(group: 1, stamp: stamp, over: cas()), .init(group: 2, stamp: stamp)])) == "plant [1, 2]")
+        #expect(
+            try word(
+                item, groups: .incomplete([.init(group: 1, stamp: stamp, over: cas()), .init(group: 2, stamp: stamp)]))
+                == "plant [1, 2]")
     }
 
     @Test("a refresh keeps a value that can be served, and waits for a load that runs")
@@ -275,7 +278,9 @@ struct ReadMachineTests {
         // The lease may have ended at that very moment: there is one try to take it.
         #expect(word(&machine, nil, at: now + .seconds(10)) == "add")
         #expect(word(&machine, nil, at: now + .seconds(10)) == "load without a lease")
-        #expect(word(&machine, nil, .incomplete([.init(group: 0, stamp: stamp)]), at: now + .seconds(10)) == "load without a lease")
+        #expect(
+            word(&machine, nil, .incomplete([.init(group: 0, stamp: stamp)]), at: now + .seconds(10))
+                == "load without a lease")
         #expect(try word(&machine, value(freshFor: .seconds(60)), at: now + .seconds(10)) == "serve 42")
     }
 

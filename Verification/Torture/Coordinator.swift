@@ -26,7 +26,9 @@ struct Coordinator {
         /// for longer than its time-outs add up to.
         var tasks: Int { evicts ? 100 : 40 }
 
-        var description: String { "\(count == 1 ? "one server" : "\(count) servers")\(evicts ? "" : " that gets full")" }
+        var description: String {
+            "\(count == 1 ? "one server" : "\(count) servers")\(evicts ? "" : " that gets full")"
+        }
     }
 
     /// Clients by number: their processes, and when they were stopped.
@@ -103,7 +105,8 @@ struct Coordinator {
         }
         let crashed = try await ends(of: fleet, by: end + 15_000_000_000)
         var findings = Checker.check(
-            fleet.histories.map(History.events), calm: calm, stops: fleet.stops, kills: kills, cachesInCalm: kind.evicts)
+            fleet.histories.map(History.events), calm: calm, stops: fleet.stops, kills: kills, cachesInCalm: kind.evicts
+        )
         findings.faults = faults
         findings.crashedClients = crashed
         return findings

@@ -25,7 +25,9 @@ final class RoundTripCheck: Sendable {
         do { decoded = try codec.decode(bytes) } catch { return ("cannot be decoded again", error) }
         let (before, after) = (type(of: value as Any), type(of: decoded as Any))
         guard before == after else { return ("is decoded as a \(after), and it is a \(before)", nil) }
-        if let equatable = value as? any Equatable, let again = try? codec.decode(bytes), equatable.compares(decoded, again) {
+        if let equatable = value as? any Equatable, let again = try? codec.decode(bytes),
+            equatable.compares(decoded, again)
+        {
             return equatable.isSame(as: decoded) ? nil : ("is decoded as another value", nil)
         }
         // By what it encodes to and how it is described, in whatever order: that of sets and dictionaries is not always

@@ -77,7 +77,8 @@ private final class Repeats: Sendable {
             guard state.isLost else { return .success(()) }
             return .failure(
                 CacheError(
-                    .shutDown, "the store was shut down before all invalidations were sent: drain the cache before that"))
+                    .shutDown, "the store was shut down before all invalidations were sent: drain the cache before that"
+                ))
         }
         if let result { ended.resolve(result) }
     }

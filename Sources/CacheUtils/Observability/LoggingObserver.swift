@@ -19,7 +19,11 @@ struct LoggingObserver: CacheObserver {
 
     func record(_ event: CacheEvent) {
         // All that is logged has one of these, and a hit, which has none, is compared with nothing.
-        if event.error != nil { logError(event) } else if event.reason != nil || event.kind == .loadOverran { logMiss(event) }
+        if event.error != nil {
+            logError(event)
+        } else if event.reason != nil || event.kind == .loadOverran {
+            logMiss(event)
+        }
         next.record(event)
     }
 
@@ -41,14 +45,17 @@ struct LoggingObserver: CacheObserver {
         if event.kind == .loadOverran {
             say("loads outlast their leases: raise leaseFor", "loadOverran", event)
         } else if event.kind == .miss, let reason = event.reason, let advice = Self.advice[reason] {
-            say("calls miss for the same reason again and again: \(advice)", reason.description, event, isOnceEnough: false)
+            say(
+                "calls miss for the same reason again and again: \(advice)", reason.description, event,
+                isOnceEnough: false)
         }
     }
 
     /// The reasons that do not go away by themselves, with what to do.
     private static let advice: [CacheEvent.Reason: Logger.Message] = [
         .otherGroups: "give the function the same groups everywhere",
-        .otherFormat: "another function or release caches under these keys, so raise the version or rename the function",
+        .otherFormat:
+            "another function or release caches under these keys, so raise the version or rename the function",
         .undecodable: "what the codec encodes it does not decode again",
         .foreignBytes: "something else writes under these keys",
         .stampLost: "the store loses the stamps of groups, so give it more memory",
@@ -57,7 +64,9 @@ struct LoggingObserver: CacheObserver {
 
     /// Says that something goes wrong again and again, now and then.
     private func say(_ message: Logger.Message, _ name: String, _ event: CacheEvent, isOnceEnough: Bool = true) {
-        guard let level = troubleLevel, let count = trouble.note(name, event, isOnceEnough: isOnceEnough) else { return }
+        guard let level = troubleLevel, let count = trouble.note(name, event, isOnceEnough: isOnceEnough) else {
+            return
+        }
         log(level, message, event, ["reason": "\(name)", "count": "\(count)"])
     }
 

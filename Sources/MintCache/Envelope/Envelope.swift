@@ -39,7 +39,7 @@ struct CachedRecord: Equatable, Sendable {
     var loadMicroseconds: UInt32
     /// Who is refreshing it, if anyone.
     var claim: Lease?
-    /// The stamps of its groups when its load began, in the order of the groups.
+    /// The stamps of its groups when its load began, in the order of the group keys.
     var stamps: GroupStamps
     var payload: Payload
 

@@ -43,7 +43,9 @@ final class LoadFrame: Sendable {
     static func check(_ key: StoreKey, of cache: AnyObject) throws(CacheError) {
         guard current != nil else { return }
         let cache = ObjectIdentifier(cache)
-        if let frame = running.first(where: { $0.key == key && $0.cache == cache }) { throw circle(through: frame, key) }
+        if let frame = running.first(where: { $0.key == key && $0.cache == cache }) {
+            throw circle(through: frame, key)
+        }
     }
 
     /// Checks that the current task may wait for the load that a token in the store names.

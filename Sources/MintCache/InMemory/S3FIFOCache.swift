@@ -82,7 +82,8 @@ struct S3FIFOCache {
         }
         guard let place = places[key] else {
             while byteCount + size > capacity { evict(sparing: Self.none) }
-            return insert(Node(key: key, value: value, cas: cas, expiry: expiry, isInMain: ghosts.remove(key.hashValue)))
+            return insert(
+                Node(key: key, value: value, cas: cas, expiry: expiry, isInMain: ghosts.remove(key.hashValue)))
         }
         while byteCount - nodes[place].size + size > capacity { evict(sparing: place) }
         resize(place, by: size - nodes[place].size)

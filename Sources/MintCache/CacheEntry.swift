@@ -15,7 +15,7 @@ public struct CacheEntry: Sendable {
         public init(function: String = "", groups: [StoreKey] = [], policy: CachePolicy) {
             self.function = function
             self.groups = Set(groups).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
-            self.policy = policy
+            self.policy = policy.bounded
             precondition(
                 self.groups.count <= EnvelopeCoding.maximumStamps, "a value can be in at most 255 groups")
         }

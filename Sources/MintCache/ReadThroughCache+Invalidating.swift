@@ -59,9 +59,6 @@ extension ReadThroughCache {
 
     // MARK: Repeating
 
-    private static let firstPause = Duration.milliseconds(50)
-    private static let longestPause = Duration.seconds(5)
-
     /// Invalidates what a target names, and should that fail, again and again beside whatever else is to be done.
     ///
     /// It returns at once, unless so many are being repeated that there is no room for one more.
@@ -99,13 +96,14 @@ extension ReadThroughCache {
     }
 
     private func attemptUntilDone(_ target: PendingInvalidations.Target) async {
-        var pause = Self.firstPause
+        let fresh = Backoff(first: .milliseconds(50), longest: .seconds(5))
+        var backoff = fresh
         while true {
             pending.begin(target)
             do {
                 try await perform(target)
                 if pending.end(target, gaveUp: false) { return }
-                pause = Self.firstPause
+                backoff = fresh
             } catch let error as CacheError where error.code == .shutDown {
                 report(.invalidationLost, target, error)
                 _ = pending.end(target, gaveUp: true)
@@ -113,8 +111,7 @@ extension ReadThroughCache {
             } catch {
                 pending.fail(target)
                 report(.invalidationFailed, target, error)
-                try? await clock.sleep(for: pause)
-                pause = min(pause * 2, Self.longestPause)
+                try? await clock.sleep(for: backoff.next())
             }
         }
     }

@@ -24,16 +24,22 @@ extension ReadThroughCache {
     private func prolong(_ flight: some AnyFlight, held: Duration) {
         let policy = flight.entry.policy
         let longer = min(policy.leaseFor, policy.longestLease - held)
-        guard longer > .zero, let prolongation = flight.lease.beginProlongation() else { return }
+        // A lease that is over has no claim on the register any more, even if nobody has taken that over yet.
+        guard longer > .zero, case .loading = flights.state(of: flight.acquisition.token),
+            let prolongation = flight.lease.beginProlongation()
+        else { return }
         underWay.begin()
+        // Nobody is let go while it is open whether the lease goes on.
+        flight.letGo(after: policy.leaseFor / 4 + longer) { [flights] in flights.orphan(flight) }
         Task.detached { [self] in
-            defer {
-                prolongation.resolve(.success(()))
-                underWay.end()
+            let isProlonged = await isProlonged(flight, by: longer)
+            prolongation.resolve(.success(()))
+            if isProlonged {
+                schedule(after: longer, flight) { [self] in prolong(flight, held: held + longer) }
+            } else {
+                flight.letGo(after: policy.leaseFor / 4) { [flights] in flights.orphan(flight) }
             }
-            guard await isProlonged(flight, by: longer) else { return }
-            flight.letGo(after: policy.leaseFor / 4 + longer) { [flights] in flights.leave(flight) }
-            schedule(after: longer, flight) { [self] in prolong(flight, held: held + longer) }
+            underWay.end()
         }
     }
 
@@ -55,8 +61,9 @@ extension ReadThroughCache {
 
     // MARK: Giving back
 
-    private static let firstPause = Duration.milliseconds(50)
-    private static let longestPause = Duration.milliseconds(400)
+    /// After how long to look again for a lease that the store did not confirm: it may come after the first look, which
+    /// finds none.
+    static let looksForLateLease = [Duration.seconds(1), .seconds(5)]
 
     /// Gives a register back, again and again until the store answers or the lease is over.
     ///
@@ -66,19 +73,15 @@ extension ReadThroughCache {
     func giveBack(_ flight: some AnyFlight, _ outcome: Fill.Outcome, laterLooks: [Duration] = []) {
         underWay.begin()
         let until = clock.elapsed + flight.entry.policy.leaseExpiry
-        Task.detached { [self] in
-            await giveBack(flight, outcome, laterLooks, pause: Self.firstPause, until: until)
-        }
-    }
-
-    /// The same for a lease that the store did not confirm. It may come after the first look, which finds none.
-    func giveBackUnconfirmed(_ flight: some AnyFlight) {
-        giveBack(flight, .failure, laterLooks: [.seconds(1), .seconds(5)])
+        let backoff = Backoff(first: .milliseconds(50), longest: .milliseconds(400))
+        Task.detached { [self] in await giveBack(flight, outcome, laterLooks, backoff, until: until) }
     }
 
     private func giveBack(
-        _ flight: some AnyFlight, _ outcome: Fill.Outcome, _ laterLooks: [Duration], pause: Duration, until: Duration
+        _ flight: some AnyFlight, _ outcome: Fill.Outcome, _ laterLooks: [Duration], _ backoff: Backoff,
+        until: Duration
     ) async {
+        var backoff = backoff
         guard await !isGivenBack(flight, outcome), clock.elapsed < until else {
             underWay.end()
             guard let later = laterLooks.first, clock.elapsed + later < until else {
@@ -89,10 +92,9 @@ extension ReadThroughCache {
             }
             return
         }
-        _ = deadlines.schedule(after: pause) {
-            Task.detached { [self] in
-                await giveBack(flight, outcome, laterLooks, pause: min(pause * 2, Self.longestPause), until: until)
-            }
+        let pause = backoff.next()
+        _ = deadlines.schedule(after: pause) { [backoff] in
+            Task.detached { [self] in await giveBack(flight, outcome, laterLooks, backoff, until: until) }
         }
     }
 
@@ -119,7 +121,8 @@ extension ReadThroughCache {
     // MARK: Going down
 
     /// Waits until all loads, fills and invalidations that are under way have ended and all leases have been given back.
-    /// A load that takes longer than that loses its lease: its caller gets its value, but it is not stored.
+    /// A load that takes longer than that has its lease given back: its caller gets its value, and as a rule it is not
+    /// stored.
     ///
     /// - Parameter patience: how long loads may take still. It is over at once when the task is cancelled.
     /// - Returns: whether everything had ended by then.
@@ -134,11 +137,14 @@ extension ReadThroughCache {
         }
         deadlines.cancel(deadline)
         if hasEnded { return true }
-        await withDiscardingTaskGroup { group in
-            for flight in flights.loading {
-                group.addTask { _ = await self.isGivenBack(flight, .failure) }
+        // Detached: a task that was cancelled could ask the store for nothing.
+        await Task.detached { [self] in
+            await withDiscardingTaskGroup { group in
+                for flight in flights.loading {
+                    group.addTask { _ = await self.isGivenBack(flight, .failure) }
+                }
             }
-        }
+        }.value
         return false
     }
 }

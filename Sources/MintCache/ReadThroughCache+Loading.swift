@@ -9,7 +9,7 @@ extension ReadThroughCache {
         if let other = flights.enter(flight) { return (other, nil) }
         underWay.begin()
         // However long the load takes, nobody waits for it longer than its lease runs.
-        flight.letGo(after: entry.policy.leaseFor) { [flights] in flights.leave(flight) }
+        flight.letGo(after: entry.policy.leaseFor) { [flights] in flights.orphan(flight) }
         flight.load.runs(in: start { await self.fly(flight, coder, load) })
         return (flight, flight)
     }
@@ -23,14 +23,14 @@ extension ReadThroughCache {
         case .lost:
             flights.leave(flight)
             flight.load.end(.success(.lost))
-            return flight.fill.resolve(.success(.dropped))
-        case .trouble:
+            return flight.end(.dropped)
+        case .trouble(let isRefused):
             // The write may have taken effect all the same, or may do so later; nobody should wait for a load that there
             // is not.
             flights.orphan(flight)
             flight.load.end(.success(.trouble))
-            flight.fill.resolve(.success(.failed))
-            return giveBackUnconfirmed(flight)
+            flight.end(.failed)
+            return giveBack(flight, .failure, laterLooks: isRefused ? [] : Self.looksForLateLease)
         }
         flights.started(flight)
         keepLease(of: flight)
@@ -55,11 +55,11 @@ extension ReadThroughCache {
         switch await fill(flight, outcome) {
         case .failed(let next):
             flights.orphan(flight)
-            flight.fill.resolve(.success(.failed))
+            flight.end(.failed)
             giveBack(flight, next)
         case .ended(let end):
             flights.end(flight)
-            flight.fill.resolve(.success(end))
+            flight.end(end)
         }
     }
 
@@ -108,8 +108,8 @@ extension ReadThroughCache {
         case won
         /// Someone else changed the register first.
         case lost
-        /// The store did not say, so nothing may be filled.
-        case trouble
+        /// The store did not say, so nothing may be filled; or it said no.
+        case trouble(isRefused: Bool)
     }
 
     private func takeLease(_ flight: some AnyFlight) async -> Start {
@@ -119,7 +119,7 @@ extension ReadThroughCache {
             return try await write(bytes, to: key, over: acquisition.over, acquisition.expiry) ? .won : .lost
         } catch {
             report(.storeTrouble, flight.entry, error: error)
-            return .trouble
+            return .trouble(isRefused: (error as? CacheError)?.isRefusal == true)
         }
     }
 
@@ -133,7 +133,7 @@ extension ReadThroughCache {
         let entry = flight.entry
         do {
             let isWritten = try await write(outcome, flight)
-            guard case .value = outcome else { return .ended(.released) }
+            guard case .value = outcome else { return .ended(isWritten ? .released : .dropped) }
             report(isWritten ? .fill : .fillDropped, entry)
             return .ended(isWritten ? .stored : .dropped)
         } catch let error as CacheError where error.isRefusal {

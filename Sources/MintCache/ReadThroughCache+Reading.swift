@@ -10,7 +10,7 @@ extension ReadThroughCache {
     private enum Step<Value> {
         case done(Value)
         case readAgain
-        case loadWithoutLease
+        case loadWithoutLease(CacheEvent.Reason?)
     }
 
     /// Does what the machine says, reads again, and so on, until there is a value. Not inlined as `hit` is not.
@@ -21,17 +21,19 @@ extension ReadThroughCache {
     ) async throws -> Value {
         var machine = ReadMachine(policy: entry.policy, goal: .value, since: clock.elapsed)
         var read = parsed(consume answer, entry)
-        going: while true {
+        // What an invalidation names that has failed here is invalid for this process until it has been repeated, whoever
+        // may hold the register.
+        while !pending.names(entry) {
             let decision = decide(&machine, read, coder)
             switch try await act(on: decision, machine.reason, entry, coder, load) {
             case .done(let value): return value
-            case .loadWithoutLease: break going
+            case .loadWithoutLease(let reason): return try await loadUnleased(entry, load, reason: reason)
             case .readAgain:
-                guard let again = try await ask(for: entry) else { break going }
+                guard let again = try await ask(for: entry) else { return try await loadUnleased(entry, load) }
                 read = parsed(again, entry)
             }
         }
-        return try await loadUnleased(entry, load, reason: machine.reason)
+        return try await loadUnleased(entry, load, reason: .invalidationPending)
     }
 
     func decide<Value>(
@@ -78,11 +80,11 @@ extension ReadThroughCache {
         case .fail(let failure):
             throw shared(failure, entry)
         case .plant(let plantings):
-            return try await plant(plantings, of: entry) ? .readAgain : .loadWithoutLease
+            return try await plant(plantings, of: entry) ? .readAgain : .loadWithoutLease(.storeTrouble)
         case .readAgain:
             break
         case .loadWithoutLease:
-            return .loadWithoutLease
+            return .loadWithoutLease(reason)
         }
         return .readAgain
     }
@@ -100,7 +102,7 @@ extension ReadThroughCache {
         switch outcome {
         case .value(let value): .done(served(value, .miss, entry, reason))
         case .lost: .readAgain
-        case .trouble: .loadWithoutLease
+        case .trouble: .loadWithoutLease(.storeTrouble)
         }
     }
 
@@ -149,20 +151,13 @@ extension ReadThroughCache {
 
     /// The value of a load that nothing in the store vouches for and that is not stored.
     func loadUnleased<Value: Sendable>(
-        _ entry: CacheEntry, _ load: @escaping Loader<Value>, reason: CacheEvent.Reason? = nil
+        _ entry: CacheEntry, _ load: @escaping Loader<Value>, reason: CacheEvent.Reason? = .storeTrouble
     ) async throws -> Value {
         try LoadFrame.check(entry.key, of: self)
-        underWay.begin()
-        defer { underWay.end() }
         let value = try await unleased.value(
             of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller
-        ) { [self] _, close in
-            underWay.begin()
-            defer { underWay.end() }
-            close()
-            return try await run(load, for: entry)
-        }
-        return served(value, .miss, entry, reason ?? .storeTrouble)
+        ) { [self] in try await run(load, for: entry) }
+        return served(value, .miss, entry, reason)
     }
 }
 

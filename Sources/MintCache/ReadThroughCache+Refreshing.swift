@@ -11,31 +11,26 @@ extension ReadThroughCache {
         _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @escaping Loader<Value>
     ) async throws -> Value {
         try LoadFrame.check(entry.key, of: self)
+        // A lease that is waited for, and its own.
         let value = try await refreshes.value(
-            of: entry.key, in: self, bound: entry.policy.longestLease, start: .forCaller
-        ) { [self] _, close in
-            underWay.begin()
-            defer { underWay.end() }
-            return try await refresh(entry, coder, load, close)
-        }
+            of: entry.key, in: self, bound: entry.policy.longestLease * 2, start: .forCaller
+        ) { [self] in try await refreshAlone(entry, coder, load) }
         report(.miss, entry, reason: .refresh)
         return value
     }
 
-    private func refresh<Value: Sendable>(
-        _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>,
-        _ close: @Sendable () -> Void
+    private func refreshAlone<Value: Sendable>(
+        _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
     ) async throws -> Value {
-        guard let answer = try await ask(for: entry) else { return try await refreshUnleased(entry, load, close) }
+        guard let answer = try await ask(for: entry) else { return try await refreshUnleased(entry, load) }
         var machine = ReadMachine(policy: entry.policy, goal: .refresh, since: clock.elapsed)
         var read = parsed(answer, entry)
-        while true {
+        while !pending.names(entry) {
             let decision = decide(&machine, read, coder)
             switch decision.action {
             case .serve, .serveStale, .claim:
                 if let value = decision.cached { return value }
             case .acquire(let acquisition):
-                close()
                 let (flight, own) = depart(acquisition, entry, coder, .forCaller, load)
                 guard let own else {
                     try await flight.waitForFill()
@@ -46,7 +41,7 @@ extension ReadThroughCache {
                     await confirm(own, entry)
                     return value
                 case .lost: break
-                case .trouble: return try await refreshUnleased(entry, load, close)
+                case .trouble: return try await refreshUnleased(entry, load)
                 }
             case .wait(let token, let pause):
                 try LoadFrame.check(token, of: entry.key)
@@ -57,36 +52,36 @@ extension ReadThroughCache {
                 }
             case .plant(let plantings):
                 guard try await plant(plantings, of: entry) else {
-                    return try await refreshUnleased(entry, load, close)
+                    return try await refreshUnleased(entry, load)
                 }
             case .readAgain: break
-            case .fail, .loadWithoutLease: return try await refreshUnleased(entry, load, close)
+            case .fail, .loadWithoutLease: return try await refreshUnleased(entry, load)
             }
-            guard let again = try await ask(for: entry) else { return try await refreshUnleased(entry, load, close) }
+            guard let again = try await ask(for: entry) else { return try await refreshUnleased(entry, load) }
             read = parsed(again, entry)
         }
+        return try await refreshUnleased(entry, load)
     }
 
     /// Waits for the fill, and removes what it was to replace if it did not.
     private func confirm<Value>(_ flight: Flight<Value>, _ entry: CacheEntry) async {
-        let end = try? await flight.fill.value()
+        let end = try? await flight.ownFill.value()
         if end == .stored || end == .released { return }
         // Where nothing was there to be served, what has come since is newer.
         if let old = flight.acquisition.kept?.identity { await remove(old, entry) }
     }
 
-    /// A load without a lease, and the removal of whatever is cached.
+    /// A load without a lease, and the removal of whatever is cached or being loaded, which may be older.
     private func refreshUnleased<Value: Sendable>(
-        _ entry: CacheEntry, _ load: @escaping Loader<Value>, _ close: @Sendable () -> Void
+        _ entry: CacheEntry, _ load: @escaping Loader<Value>
     ) async throws -> Value {
-        close()
         let value = try await run(load, for: entry)
-        await remove(nil, entry)
+        await delete(entry)
         return value
     }
 
-    /// Removes a value that was to be replaced, or any, and keeps that as a failed invalidation if the store fails.
-    private func remove(_ old: LoadToken?, _ entry: CacheEntry) async {
+    /// Removes a value that was to be replaced. A load that runs on it is newer, and keeps its lease.
+    private func remove(_ old: LoadToken, _ entry: CacheEntry) async {
         do {
             for _ in 0..<3 {
                 guard let item = try await store.getForUpdate(entry.key) else { return }
@@ -98,11 +93,18 @@ extension ReadThroughCache {
         } catch {
             report(.storeTrouble, entry, error: error)
         }
+        await delete(entry)
+    }
+
+    /// Removes whatever stands there, and keeps that as a failed invalidation if the store fails.
+    private func delete(_ entry: CacheEntry) async {
         do {
             _ = try await store.delete(entry.key)
         } catch {
             report(.invalidationFailed, entry, error: error)
-            insist(on: .key(entry.key), hasFailed: true)
+            guard insist(on: .key(entry.key), hasFailed: true) != nil else { return }
+            // So many are kept already.
+            report(.invalidationLost, entry, error: error)
         }
     }
 }

@@ -33,8 +33,8 @@ public final class ReadThroughCache: Sendable {
         self.observer = observer ?? NoObserver()
         self.background = background
         deadlines = Deadlines(clock: clock)
-        unleased = SerialLoads(deadlines: deadlines)
-        refreshes = SerialLoads(deadlines: deadlines)
+        unleased = SerialLoads(deadlines: deadlines, underWay: underWay)
+        refreshes = SerialLoads(deadlines: deadlines, underWay: underWay)
     }
 
     // MARK: Reading
@@ -59,7 +59,7 @@ public final class ReadThroughCache: Sendable {
     /// - Throws: `CancellationError` as soon as the calling task is cancelled.
     public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
         for _ in 0..<2 {
-            guard let read = try await ask(for: entry).map({ parsed($0, entry) }),
+            guard let read = try await ask(for: entry).map({ parsed($0, entry) }), !pending.names(entry),
                 case .stamps(let stamps) = read.groups
             else { return nil }
             switch read.item?.envelope {
@@ -129,7 +129,6 @@ public final class ReadThroughCache: Sendable {
     func parsed(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
         var read = ReadMachine.Read(
             item: valueItem(answer.item, entry.key), groups: stamps(answer.generations, of: entry.groups))
-        if pending.names(entry) { return read.withGarbage(.invalidationPending) }
         if let lease = read.item?.envelope?.lease { read.leaseHere = flights.state(of: lease.token) }
         if case .stamps(let stamps) = read.groups,
             let left = read.item?.record?.identity ?? read.item?.envelope?.lease?.token

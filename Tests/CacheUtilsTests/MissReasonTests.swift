@@ -77,7 +77,7 @@ struct MissReasonTests {
         #expect(try await reasons { _ = try await value() } == [.storeTrouble: 1])
         scripted.setDown(false)
         scripted.next(.add, .failBefore)
-        #expect(try await reasons { _ = try await value() } == [.absent: 1])
+        #expect(try await reasons { _ = try await value() } == [.storeTrouble: 1])
     }
 
     @Test("and groups are a set: their order is nobody's business, and neither is naming one twice")

@@ -25,7 +25,7 @@ private func quickStart() async throws {
     try await city.invalidate("paris")  // this exact argument list
     try await cache.invalidate(group: "cities")  // every value in the group, with one write
 
-    let fresh = try await city.refresh("paris")  // load now and store
+    let fresh = try await city.refresh("paris")  // load now; it has replaced the old one when this returns
     let cached = try await city.peek("paris")  // what is cached, without loading
     let key = try city.key("paris")  // shop:7:City.get("paris")
 
@@ -34,6 +34,7 @@ private func quickStart() async throws {
     try await cache.invalidate(key: "offers")
 
     print(paris, fresh, cached as Any, key, count)
+    await cache.drain()
     await store.shutdown()
     // README: end
 }

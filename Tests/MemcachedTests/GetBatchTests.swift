@@ -98,7 +98,7 @@ struct GetBatchTests {
                 if fails { throw CacheError(.timeout, "no answer") }
             }
             if fails {
-                #expect(throws: CacheError.self) { try batch.answer(take) }
+                #expect(throws: CacheError.self) { _ = try batch.answer(take) }
                 batch.fail(CacheError(.timeout, "no answer"))
             } else {
                 _ = try batch.answer(take)

@@ -51,14 +51,19 @@ struct FlightTableTests {
         #expect(state(flights[0]) == "ended")
     }
 
-    @Test("that never took off, or whose lease is over, are not found")
+    @Test("that never took off are not found, and those whose lease is over keep nobody waiting, whatever comes of them")
     func lost() throws {
-        let flight = try flight(1)
-        _ = table.enter(flight)
-        table.leave(flight)
-        #expect(state(flight) == "unknown")
-        table.landed(flight)
-        #expect(state(flight) == "unknown")
+        let (lost, late) = (try flight(1), try flight(2))
+        for flight in [lost, late] { _ = table.enter(flight) }
+        table.leave(lost)
+        #expect(state(lost) == "unknown")
+        table.landed(lost)
+        #expect(state(lost) == "unknown")
+        table.orphan(late)
+        table.landed(late)
+        #expect(state(late) == "orphaned")
+        table.end(late)
+        #expect(state(late) == "ended")
     }
 
     @Test("whose lease is being taken serve all who want it")

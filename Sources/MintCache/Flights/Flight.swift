@@ -8,7 +8,10 @@ final class Flight<Value: Sendable>: AnyFlight {
     let load: SharedLoad<FlightOutcome<Value>>
     /// For those who read the token when the load was over: its value, if that is going to be stored.
     let landed = Promise<Value?>()
+    /// What came of the fill, for those who wait for another's load.
     let fill = Promise<FillEnd?>()
+    /// The same for the caller whose load it is.
+    let ownFill = Promise<FillEnd>()
     let lease = HeldLease()
 
     init(_ acquisition: Acquisition, _ entry: CacheEntry, in cache: AnyObject, deadlines: Deadlines) {
@@ -24,6 +27,13 @@ final class Flight<Value: Sendable>: AnyFlight {
             landed.resolve(.success(nil))
             fill.resolve(.success(nil))
         }
+    }
+
+    /// Tells all who wait what came of the fill.
+    func end(_ end: FillEnd) {
+        fill.resolve(.success(end))
+        ownFill.resolve(.success(end))
+        load.callOffBound()
     }
 
     /// The value, for those who read the token when the load was over; `nil` if it is not going to be stored, or when

@@ -12,7 +12,7 @@ final class FlightTable: Sendable {
         case landed(any AnyFlight)
         /// It has ended a short while ago: what stands in the store is another item by now.
         case ended
-        /// It has ended, and the register may carry its token still. Nobody has to wait for it.
+        /// It has ended, or its lease has, and the register may carry its token still. Nobody has to wait for it.
         case orphaned
     }
 
@@ -60,12 +60,12 @@ final class FlightTable: Sendable {
     func landed(_ flight: any AnyFlight) {
         table.withLock { table in
             // Unless its lease was over before.
-            guard table.states[flight.acquisition.token] != nil else { return }
+            guard case .loading = table.states[flight.acquisition.token] else { return }
             table.states[flight.acquisition.token] = .landed(flight)
         }
     }
 
-    /// Nobody is to find the flight any more.
+    /// The flight never took off: nobody is to find it any more.
     func leave(_ flight: any AnyFlight) {
         table.withLock { table in
             table.started(flight)
@@ -82,7 +82,7 @@ final class FlightTable: Sendable {
         }
     }
 
-    /// The flight is over, and its token may stand in the store until it is told to be gone.
+    /// The flight is over, or its lease is, and its token may stand in the store until it is told to be gone.
     func orphan(_ flight: any AnyFlight) {
         table.withLock { table in
             table.started(flight)

@@ -40,14 +40,19 @@ package final class PendingInvalidations: Sendable {
         _ target: Target, hasFailed: Bool, whenDone: WhenDone? = nil
     ) -> (isNew: Bool, noRoom: Promise<Void>?) {
         state.withLock { state in
-            if state.items[target] != nil {
+            if let item = state.items[target] {
                 state.items[target]?.isAskedAgain = true
+                if hasFailed, !item.hasFailed {
+                    state.items[target]?.hasFailed = true
+                    failed.add(1, ordering: .relaxed)
+                }
                 if let whenDone { state.items[target]?.whenDone.append(whenDone) }
                 return (false, nil)
             }
-            guard state.items.count < Self.most || hasFailed else {
+            guard state.items.count < Self.most else {
                 let room = Promise<Void>()
-                state.waiting.append(room)
+                // Whoever wants to know when it is done waits for room.
+                if whenDone != nil { state.waiting.append(room) }
                 return (false, room)
             }
             state.items[target] = Item(hasFailed: hasFailed, whenDone: whenDone.map { [$0] } ?? [])
@@ -85,9 +90,7 @@ package final class PendingInvalidations: Sendable {
 
     /// Whether an invalidation that has failed names an entry or one of its groups.
     @inline(__always)
-    func names(_ entry: CacheEntry) -> Bool {
-        failed.load(ordering: .relaxed) > 0 && isNamed(entry)
-    }
+    func names(_ entry: CacheEntry) -> Bool { failed.load(ordering: .relaxed) > 0 && isNamed(entry) }
 
     @inline(never)
     private func isNamed(_ entry: CacheEntry) -> Bool {

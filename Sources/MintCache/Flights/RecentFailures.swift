@@ -36,7 +36,8 @@ final class RecentFailures: Sendable {
         table.withLock { table in
             let count = (table.failures[key]?.count ?? 0) + 1
             // Doubling stops before it overflows.
-            let length = min(pause.first * (1 << min(count - 1, 20)), max(pause.longest, pause.first))
+            let first = min(pause.first, .longestLifetime)
+            let length = min(first * (1 << min(count - 1, 20)), max(pause.longest, first))
             if table.failures[key] == nil { table.order.append(key) }
             table.failures[key] = Failure(
                 error: error, at: now, pausedUntil: now + length, left: left, stamps: stamps, count: count)

@@ -7,9 +7,6 @@ import Synchronization
 /// value whose load may have begun before an invalidation that the call began after, and neither an outage of the store
 /// nor a loop of refreshes brings a herd. A load that has run for as long as its bound holds up nobody any more.
 final class SerialLoads: Sendable {
-    /// Runs a load. It calls `close` when the loader is about to begin: those who come later share the next load.
-    typealias Run<Value> = @Sendable (_ load: SharedLoad<Value>, _ close: @Sendable () -> Void) async throws -> Value
-
     /// Where one load runs at a time.
     private struct LineID: Hashable {
         var key: StoreKey
@@ -17,20 +14,23 @@ final class SerialLoads: Sendable {
     }
 
     private struct Line {
-        /// Whether a load is running, and not for longer than its bound.
-        var running: ObjectIdentifier?
-        /// The load that is shared by those who come now, if there is one.
-        var open: (any AnyLoad)?
+        /// The load that is running, if it has not done so for longer than its bound.
+        var running: any AnyLoad
+        /// The load that begins next, which is shared by those who come now.
+        var next: (any AnyLoad)?
     }
 
     private protocol AnyLoad: AnyObject, Sendable {
         /// Resolved when the load may begin.
         var start: Promise<Void> { get }
+        var frame: LoadFrame { get }
     }
 
     private final class Load<Value: Sendable>: AnyLoad {
         let start = Promise<Void>()
         let result: SharedLoad<Value>
+
+        var frame: LoadFrame { result.frame }
 
         init(_ result: SharedLoad<Value>) { self.result = result }
     }
@@ -39,9 +39,13 @@ final class SerialLoads: Sendable {
     private static let sharesInVain = 2
 
     private let deadlines: Deadlines
+    private let underWay: UnderWay
     private let lines = Mutex<[LineID: Line]>([:])
 
-    init(deadlines: Deadlines) { self.deadlines = deadlines }
+    init(deadlines: Deadlines, underWay: UnderWay) {
+        self.deadlines = deadlines
+        self.underWay = underWay
+    }
 
     /// The value of a load that begins after this call did.
     ///
@@ -51,69 +55,70 @@ final class SerialLoads: Sendable {
     /// - Throws: the loader's error, `CancellationError` as soon as the calling task is cancelled, or ``CacheError``
     ///   with code `reentrantLoad`.
     func value<Value: Sendable>(
-        of key: StoreKey, in cache: AnyObject, bound: Duration, start: LoadStarter, _ run: @escaping Run<Value>
+        of key: StoreKey, in cache: AnyObject, bound: Duration, start: LoadStarter,
+        _ run: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         let id = LineID(key: key, type: ObjectIdentifier(Value.self))
         for _ in 0..<Self.sharesInVain {
             let new = Load<Value>(SharedLoad(LoadFrame(key, of: cache), deadlines: deadlines))
-            let load = enter(new, id)
-            if load === new {
-                new.result.runs(in: start { await self.run(new, in: id, bound: bound, run) })
-                return try await new.result.ownOutcome()
+            let (load, before) = enter(new, id)
+            guard load === new else {
+                if let value = try await load.result.sharedOutcome() { return value }
+                continue
             }
-            if let value = try await load.result.sharedOutcome() { return value }
+            new.result.runs(in: start { await self.run(new, after: before, in: id, bound: bound, run) })
+            return try await new.result.ownOutcome()
         }
         let load = SharedLoad<Value>(LoadFrame(key, of: cache), deadlines: deadlines)
-        load.runs(in: start { load.end(await load.outcome { try await run(load) {} }) })
+        underWay.begin()
+        load.runs(
+            in: start { [underWay] in
+                load.end(await load.outcome(run))
+                underWay.end()
+            })
         return try await load.ownOutcome()
     }
 
-    /// Enters a load, or finds the one to share.
-    private func enter<Value>(_ new: Load<Value>, _ id: LineID) -> Load<Value> {
-        let (load, mayBegin) = lines.withLock { lines -> (Load<Value>, Bool) in
-            var line = lines[id] ?? Line()
-            if let open = line.open as? Load<Value> { return (open, false) }
-            let mayBegin = line.running == nil
-            line.open = new
-            if mayBegin { line.running = ObjectIdentifier(new) }
-            lines[id] = line
-            return (new, mayBegin)
-        }
-        if mayBegin { new.start.resolve(.success(())) }
-        return load
-    }
-
-    private func run<Value>(_ load: Load<Value>, in id: LineID, bound: Duration, _ run: @escaping Run<Value>) async {
-        try? await load.start.value()
-        let result = load.result
-        result.letGo(after: bound) { self.holdsUpNobody(load, in: id) }
-        let outcome = await result.outcome {
-            try await run(result) {
-                self.close(load, in: id)
-                result.letGo(after: bound) { self.holdsUpNobody(load, in: id) }
-            }
-        }
-        holdsUpNobody(load, in: id)
-        result.end(outcome)
-    }
-
-    /// Lets nobody share the load any more who has not begun to.
-    private func close(_ load: any AnyLoad, in id: LineID) {
+    /// Enters a load, with the one that it has to wait for, or finds the one to share.
+    private func enter<Value>(_ new: Load<Value>, _ id: LineID) -> (load: Load<Value>, before: LoadFrame?) {
         lines.withLock { lines in
-            if lines[id]?.open === load { lines[id]?.open = nil }
+            if let next = lines[id]?.next as? Load<Value> { return (next, nil) }
+            underWay.begin()
+            guard let running = lines[id]?.running else {
+                lines[id] = Line(running: new)
+                new.start.resolve(.success(()))
+                return (new, nil)
+            }
+            lines[id]?.next = new
+            return (new, running.frame)
         }
     }
 
-    /// Lets the next load begin.
-    private func holdsUpNobody(_ load: any AnyLoad, in id: LineID) {
-        close(load, in: id)
+    private func run<Value>(
+        _ load: Load<Value>, after before: LoadFrame?, in id: LineID, bound: Duration,
+        _ run: @escaping @Sendable () async throws -> Value
+    ) async {
+        let result = load.result
+        let outcome = await result.outcome {
+            // The load before may need this one, and then neither would ever begin.
+            if let before { try await before.whileAwaited { try await load.start.value() } }
+            result.letGo(after: bound) { self.letNextBegin(after: load, in: id) }
+            return try await run()
+        }
+        letNextBegin(after: load, in: id)
+        result.end(outcome)
+        result.callOffBound()
+        underWay.end()
+    }
+
+    /// Lets the next load begin, unless this one holds up nobody any more.
+    private func letNextBegin(after load: any AnyLoad, in id: LineID) {
         let next = lines.withLock { lines -> (any AnyLoad)? in
-            guard lines[id]?.running == ObjectIdentifier(load) else { return nil }
-            guard let next = lines[id]?.open else {
-                lines[id] = nil
-                return nil
-            }
-            lines[id]?.running = ObjectIdentifier(next)
+            // It has not begun, and whoever shares it learns why.
+            if lines[id]?.next === load { lines[id]?.next = nil }
+            guard lines[id]?.running === load else { return nil }
+            let next = lines[id]?.next
+            lines[id] = next.map { Line(running: $0) }
             return next
         }
         next?.start.resolve(.success(()))

@@ -10,7 +10,7 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
     /// `nil` once sharers have been let go.
     private let shared = Promise<Outcome?>()
     private let deadlines: Deadlines
-    private let bound = Mutex<Deadlines.Ticket?>(nil)
+    private let bound = Mutex<(ticket: Deadlines.Ticket?, isOver: Bool)>((nil, false))
     private let task = Mutex<(running: Task<Void, Never>?, priority: TaskPriority)>((nil, .background))
 
     init(_ frame: LoadFrame, deadlines: Deadlines) {
@@ -37,11 +37,12 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
             then()
             shared.resolve(.success(nil))
         }
-        let before = bound.withLock { bound in
-            defer { bound = ticket }
-            return bound
+        let outdated = bound.withLock { bound -> Deadlines.Ticket? in
+            guard !bound.isOver else { return ticket }
+            defer { bound.ticket = ticket }
+            return bound.ticket
         }
-        if let before { deadlines.cancel(before) }
+        if let outdated { deadlines.cancel(outdated) }
     }
 
     /// Tells all who wait what came of the load.
@@ -49,7 +50,15 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
         frame.end()
         own.resolve(result)
         shared.resolve(result.map(Optional.some))
-        if let ticket = bound.withLock({ $0.take() }) { deadlines.cancel(ticket) }
+    }
+
+    /// Nobody waits for anything of it any more: there is nothing to bound.
+    func callOffBound() {
+        let ticket = bound.withLock { bound in
+            bound.isOver = true
+            return bound.ticket.take()
+        }
+        if let ticket { deadlines.cancel(ticket) }
     }
 
     // MARK: Those who wait

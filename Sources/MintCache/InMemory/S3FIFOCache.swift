@@ -200,16 +200,18 @@ private struct GhostQueue {
         turn += 1
         turns[hash] = turn
         queue.append((hash, turn))
-        while turns.count > max(most, 0), first < queue.count {
-            let oldest = queue[first]
+        while first < queue.count, turns.count > max(most, 0) || isOutdated(queue[first]) {
+            if !isOutdated(queue[first]) { turns[queue[first].hash] = nil }
             first += 1
-            if turns[oldest.hash] == oldest.turn { turns[oldest.hash] = nil }
         }
-        if first > 64, first > queue.count / 2 {
-            queue.removeFirst(first)
-            first = 0
-        }
+        // What has been outdated goes when it is most of what there is.
+        guard queue.count > 2 * turns.count + 64 else { return }
+        queue = queue[first...].filter { !isOutdated($0) }
+        first = 0
     }
+
+    /// Whether a hash has been remembered anew, or forgotten, since this turn.
+    private func isOutdated(_ ghost: (hash: Int, turn: Int)) -> Bool { turns[ghost.hash] != ghost.turn }
 
     /// Forgets a hash, and says whether it was remembered.
     mutating func remove(_ hash: Int) -> Bool { turns.removeValue(forKey: hash) != nil }

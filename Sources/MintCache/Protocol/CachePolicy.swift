@@ -51,7 +51,7 @@ public struct CachePolicy: Sendable {
     /// How long a loader may hold a key in all, and the longest that a caller waits for another's load: twice
     /// `leaseFor` unless it is set.
     public var longestLease: Duration {
-        get { longest ?? leaseFor * 2 }
+        get { longest ?? min(leaseFor, .longestLifetime) * 2 }
         set { longest = newValue }
     }
     /// Who waits for a refresh.
@@ -68,12 +68,21 @@ public struct CachePolicy: Sendable {
         refresh: Refresh = .background, failurePause: FailurePause = FailurePause(),
         errorSharing: ErrorSharing = .none
     ) {
-        self.staleFor = min(staleFor, .longestLifetime)
-        self.leaseFor = min(leaseFor, .longestLifetime)
-        longest = longestLease.map { min($0, .longestLifetime * 2) }
+        self.staleFor = staleFor
+        self.leaseFor = leaseFor
+        longest = longestLease
         self.refresh = refresh
         self.failurePause = failurePause
         self.errorSharing = errorSharing
+    }
+
+    /// The same with durations of which no sum overflows.
+    var bounded: CachePolicy {
+        var policy = self
+        policy.staleFor = min(staleFor, .longestLifetime)
+        policy.leaseFor = min(leaseFor, .longestLifetime)
+        policy.longest = longest.map { min($0, .longestLifetime * 2) }
+        return policy
     }
 
     /// How long the store keeps an item that carries a lease. As long again as the lease, so that a load which overran

@@ -65,10 +65,10 @@ enum Fill {
     /// it keeps its lease.
     ///
     /// - Parameters:
-    ///   - old: the value that stood there when the refresh began; `nil` for any.
+    ///   - old: the load of the value that stood there when the refresh claimed it.
     ///   - expiry: of an item that carries a lease.
-    static func removal(of old: LoadToken?, from current: Envelope?, expiry: Duration) -> Write? {
-        guard case .value(let record) = current, old == nil || record.identity == old else { return nil }
+    static func removal(of old: LoadToken, from current: Envelope?, expiry: Duration) -> Write? {
+        guard case .value(let record) = current, record.identity == old else { return nil }
         let lease = record.claim ?? .over(record.identity)
         return Write(envelope: .pending(lease, stamps: record.stamps), expiry: expiry)
     }

@@ -49,9 +49,6 @@ struct ReadMachine {
         var elapsed: Duration
     }
 
-    private static let firstPause = Duration.milliseconds(2)
-    private static let longestPause = Duration.milliseconds(100)
-
     /// Why the call was not served at its first read; `nil` as long as it was not.
     private(set) var reason: CacheEvent.Reason?
 
@@ -65,7 +62,7 @@ struct ReadMachine {
     private var ended: LoadToken?
     /// What stood there when a refresh began: any other load began after it.
     private var stoodBefore: (value: LoadToken?, lease: LoadToken?)?
-    private var pause = firstPause
+    private var backoff = Backoff(first: .milliseconds(2), longest: .milliseconds(100))
 
     init(policy: CachePolicy, goal: Goal = .value, since startedAt: Duration) {
         self.policy = policy
@@ -175,12 +172,13 @@ struct ReadMachine {
     /// Whether anybody has to wait for a lease: nobody for that of a load which is known to have ended, whatever became
     /// of its fill.
     private func isRunning(_ lease: Lease, _ read: Read, at now: Moment) -> Bool {
-        guard now.wall < lease.until else { return false }
         switch read.leaseHere {
-        case .orphaned: return false
-        case .ended: return lease.token != ended
-        case .landed: return !PlantedMistake.takeOverLanded.isPlanted
-        case .unknown, .loading: return true
+        case .orphaned: false
+        case .ended: now.wall < lease.until && lease.token != ended
+        // Its own process has timed it, whatever has become of the wall clock since.
+        case .loading: true
+        case .landed: !PlantedMistake.takeOverLanded.isPlanted
+        case .unknown: now.wall < lease.until
         }
     }
 
@@ -190,9 +188,8 @@ struct ReadMachine {
             ended = lease.token
             return .readAgain
         }
-        defer { pause = min(pause * 2, Self.longestPause) }
         let remaining = max(.milliseconds(1), lease.until - now.wall)
-        return .wait(lease.token, pause: min(pause, remaining))
+        return .wait(lease.token, pause: min(backoff.next(), remaining))
     }
 
     // MARK: Bounds

@@ -95,6 +95,12 @@ struct SharedLoadTests {
         #expect(clock.pauses == 0)
     }
 
+    @Test("is an error when they need each other's next loads, as they do without a store")
+    func eachOthersNext() async throws {
+        scripted.setDown(true)
+        try await eachOther()
+    }
+
     @Test("is an error when it refreshes itself, and none when it is served what is cached")
     func refresh() async throws {
         let needs = Needs()

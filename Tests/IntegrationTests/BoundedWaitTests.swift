@@ -101,4 +101,72 @@ struct BoundedWaitTests {
         never.open()
         for caller in callers { _ = try await caller.value }
     }
+
+    @Test("has a bound when the load has landed and its fill hangs, too")
+    func hangingFill() async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        let (gate, hang, loads) = (Gate(), Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(60), leaseFor: .seconds(2)) {
+            try await loads.next(firstWaitsAt: gate)
+        }
+        let first = Task { try await value() }
+        try await gate.arrival()
+        let refresh = Task { try await value.refresh() }
+        try await eventually { scripted.count(.get) == 2 }
+        scripted.next(.get, .pauseBefore(hang))
+        gate.open()
+        #expect(try await first.value == 1)
+        try await hang.arrival()
+        let began = bench.clock.elapsed
+        let answered = Counter()
+        Task {
+            _ = try await refresh.value
+            answered.increment()
+        }
+        try await eventually {
+            if answered.value == 0, bench.clock.sleeping > 0 { bench.clock.advance(by: .milliseconds(500)) }
+            return answered.value == 1
+        }
+        #expect(bench.clock.elapsed - began <= .seconds(6))
+        hang.open()
+        #expect(try await refresh.value == 2)
+    }
+
+    @Test("is over for those who come when the lease is, though the clock was set back meanwhile")
+    func newCaller() async throws {
+        let bench = Bench(InMemoryStore())
+        let (never, loads) = (Gate(), Counter())
+        let policy = CachePolicy(leaseFor: .seconds(2), longestLease: .seconds(2))
+        let value = bench.cache.cached("value", ttl: .seconds(60), policy: policy) {
+            try await loads.next(firstWaitsAt: never)
+        }
+        let stuck = Task { try await value() }
+        try await never.arrival()
+        let sharer = Task { try await value() }
+        for _ in 0..<2000 { await Task.yield() }
+        bench.clock.set(by: .seconds(-3600))
+        bench.clock.advance(by: .seconds(3))
+        // Nobody moves the clock on from here.
+        #expect(try await sharer.value == 2)
+        #expect(try await value() == 2)
+        never.open()
+        #expect(try await stuck.value == 1)
+    }
+
+    @Test("goes on when the clock is set forward: no second load begins beside one of this process")
+    func clockSetForward() async throws {
+        let bench = Bench(InMemoryStore())
+        let (gate, loads) = (Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(60)) { try await loads.next(firstWaitsAt: gate) }
+        let first = Task { try await value() }
+        try await gate.arrival()
+        bench.clock.set(by: .seconds(3600))
+        let second = Task { try await value() }
+        for _ in 0..<2000 { await Task.yield() }
+        #expect(loads.value == 1)
+        gate.open()
+        #expect(try await first.value == 1)
+        #expect(try await second.value == 1)
+    }
 }

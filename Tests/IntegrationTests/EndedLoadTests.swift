@@ -286,4 +286,92 @@ struct EndedLoadTests {
         await bench.settle()
         #expect(try await stuck.peek() == 7)
     }
+
+    @Test("gives its lease back when the drain is cancelled, on a store that notices that too")
+    func cancelledDrain() async throws {
+        let bench = Bench(CancellableStore(base: InMemoryStore()))
+        let (never, draining) = (Gate(), Gate())
+        let stuck = bench.cache.cached("stuck", ttl: .seconds(60)) {
+            try await never.pass()
+            return 1
+        }
+        let caller = Task { try await stuck() }
+        try await never.arrival()
+        let drain = Task {
+            draining.open()
+            return await bench.cache.drain()
+        }
+        try await draining.pass()
+        drain.cancel()
+        #expect(await drain.value == false)
+        #expect(try await bench.otherProcess().cached("stuck", ttl: .seconds(60)) { 2 }() == 2)
+        #expect(bench.clock.pauses == 0)
+        #expect(bench.statistics.snapshot.storeTroubles == 0)
+        never.open()
+        #expect(try await caller.value == 1)
+    }
+
+    @Test("is waited for by a drain also when it is a refresh that has not begun")
+    func queuedRefresh() async throws {
+        let bench = Bench(InMemoryStore())
+        let (gates, loads, drained) = ([Gate(), Gate()], Counter(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(60)) {
+            let number = loads.increment()
+            try await gates[number - 1].pass()
+            return number
+        }
+        let first = Task { try await value.refresh() }
+        try await gates[0].arrival()
+        let second = Task { try await value.refresh() }
+        for _ in 0..<2000 { await Task.yield() }
+        let drain = Task {
+            defer { drained.increment() }
+            return await bench.cache.drain()
+        }
+        gates[0].open()
+        #expect(try await first.value == 1)
+        try await gates[1].arrival()
+        for _ in 0..<2000 { await Task.yield() }
+        #expect(drained.value == 0)
+        gates[1].open()
+        #expect(try await second.value == 2)
+        #expect(await drain.value)
+    }
+}
+
+/// A store that does nothing in a task that was cancelled, as one with a network does.
+private struct CancellableStore: CacheStore {
+    let base: InMemoryStore
+
+    func get(_ key: StoreKey) async throws -> StoreItem? {
+        try Task.checkCancellation()
+        return try await base.get(key)
+    }
+
+    func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        try Task.checkCancellation()
+        return try await base.get(keys)
+    }
+
+    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        try Task.checkCancellation()
+        try await base.set(key, to: value, expiry: expiry)
+    }
+
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+        try Task.checkCancellation()
+        return try await base.add(key, value, expiry: expiry)
+    }
+
+    func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> Bool {
+        try Task.checkCancellation()
+        return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+    }
+
+    func delete(_ key: StoreKey) async throws -> Bool {
+        try Task.checkCancellation()
+        return try await base.delete(key)
+    }
 }

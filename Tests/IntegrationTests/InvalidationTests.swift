@@ -87,6 +87,32 @@ struct InvalidationTests {
             }.peek("paris") == nil)
     }
 
+    @Test("and while one is repeated, what it names is loaded by one call at a time in its process")
+    func pending() async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        let (gate, loads) = (Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(60)) {
+            loads.increment()
+            try await gate.pass()
+            return loads.value
+        }
+        scripted.next(.delete, .failBefore)
+        let (changes, feed) = AsyncStream<Int>.makeStream()
+        let wiring = Task { try await bench.cache.invalidate(on: changes) { _ in [try .call(value)] } }
+        feed.yield(1)
+        try await eventually { bench.statistics.snapshot.failedInvalidations == 1 }
+        let callers = (0..<20).map { _ in Task { try await value() } }
+        try await eventually { scripted.count(.get) == 20 }
+        for _ in 0..<2000 { await Task.yield() }
+        #expect(loads.value == 1)
+        gate.open()
+        for caller in callers { #expect(try await caller.value <= 2) }
+        #expect(bench.statistics.snapshot.reasons == [.invalidationPending: 20])
+        #expect(bench.statistics.snapshot.droppedFills == 0)
+        wiring.cancel()
+    }
+
     @Test("nor on the task that hears of the events: what has been heard of is sent")
     func wiringCancelled() async throws {
         let scripted = ScriptedStore(InMemoryStore())

@@ -217,6 +217,135 @@ struct RefreshTests {
         }
     }
 
+    /// Lets all tasks go on as far as they can.
+    private func settle() async { for _ in 0..<2000 { await Task.yield() } }
+
+    @Test("that comes while another one waits for loads of others gets none that began before it")
+    func joinedWhileWaiting() async throws {
+        let bench = Bench(InMemoryStore())
+        let (gates, loads) = ([Gate(), Gate(), Gate.opened, Gate.opened], Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(60)) {
+            let number = loads.increment()
+            try await gates[number - 1].pass()
+            return number
+        }
+        let first = Task { try await value() }
+        try await gates[0].arrival()
+        let early = Task { try await value.refresh() }
+        await settle()
+        try await value.invalidate()
+        let second = Task { try await value() }
+        try await gates[1].arrival()
+        gates[0].open()
+        #expect(try await first.value == 1)
+        await settle()
+        let late = Task { try await value.refresh() }
+        await settle()
+        gates[1].open()
+        #expect(try await second.value == 2)
+        #expect(try await early.value >= 2)
+        #expect(try await late.value > 2)
+    }
+
+    @Test("without a lease leaves no older load to be stored after it")
+    func olderFill() async throws {
+        let raw = InMemoryStore()
+        let scripted = ScriptedStore(raw)
+        let bench = Bench(scripted)
+        let other = Cache(store: raw, namespace: "shop", version: "7", clock: bench.clock)
+        let (loads, theirs, lease) = (Counter(), Gate(), Gate())
+        let value = bench.cache.cached("value", ttl: .seconds(60)) { loads.increment() }
+        let elsewhere = other.cached("value", ttl: .seconds(60)) { try await loads.next(firstWaitsAt: theirs) }
+        scripted.next(.add, .pauseAndTimeOut(lease))
+        let refresh = Task { try await value.refresh() }
+        try await lease.arrival()
+        let older = Task { try await elsewhere() }
+        try await theirs.arrival()
+        lease.open()
+        #expect(try await refresh.value == 2)
+        theirs.open()
+        #expect(try await older.value == 1)
+        #expect(await other.drain())
+        #expect(try await value.peek() == nil)
+    }
+
+    @Test("whose removal fails while an event is being sent for the same key is not forgotten")
+    func removalBesideEvent() async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        let (loads, event) = (Counter(), Gate())
+        let value = bench.cache.cached("value", ttl: .seconds(3600)) { loads.increment() }
+        #expect(try await value() == 1)
+        await bench.settle()
+        scripted.next(.delete, .pauseAndTimeOut(event))
+        let (changes, feed) = AsyncStream<Int>.makeStream()
+        let wiring = Task { try await bench.cache.invalidate(on: changes) { _ in [try .call(value)] } }
+        feed.yield(1)
+        try await event.arrival()
+        scripted.next(.compareAndSwap, .pauseAfter(.opened))
+        for _ in 1...3 { scripted.next(.compareAndSwap, .failBefore) }
+        scripted.next(.delete, .failBefore)
+        #expect(try await value.refresh() == 2)
+        #expect(try await value.peek() == nil)
+        event.open()
+        wiring.cancel()
+    }
+
+    @Test("that finds nothing removes the old value though another process has taken its lease over")
+    func nothingFound() async throws {
+        let store = InMemoryStore()
+        let bench = Bench(store)
+        let ahead = ManualClock()
+        ahead.set(by: .seconds(100))
+        let other = Cache(store: store, namespace: "shop", version: "7", clock: ahead)
+        let (mine, theirs, loads) = (Gate(), Gate(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(3600)) { () async throws -> Int? in
+            if loads.increment() == 1 { return 1 }
+            try await mine.pass()
+            return nil
+        }
+        let elsewhere = other.cached("value", ttl: .seconds(3600)) { () async throws -> Int? in
+            try await theirs.pass()
+            return 3
+        }
+        #expect(try await value() == 1)
+        await bench.settle()
+        let refresh = Task { try await value.refresh() }
+        try await mine.arrival()
+        let takeover = Task { try await elsewhere.refresh() }
+        try await theirs.arrival()
+        mine.open()
+        #expect(try await refresh.value == nil)
+        #expect(try await value.peek() == nil)
+        theirs.open()
+        #expect(try await takeover.value == 3)
+    }
+
+    @Test("that outlasts its longest lease returns after its fill all the same")
+    func pastLease() async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        let (gate, fill, loads, returned) = (Gate(), Gate(), Counter(), Counter())
+        let policy = CachePolicy(leaseFor: .seconds(1), longestLease: .seconds(1))
+        let value = bench.cache.cached("value", ttl: .seconds(60), policy: policy) {
+            try await loads.next(firstWaitsAt: gate)
+        }
+        let refresh = Task {
+            defer { returned.increment() }
+            return try await value.refresh()
+        }
+        try await gate.arrival()
+        bench.clock.advance(by: .seconds(2))
+        scripted.next(.get, .pauseBefore(fill))
+        gate.open()
+        try await fill.arrival()
+        await settle()
+        #expect(returned.value == 0)
+        fill.open()
+        #expect(try await refresh.value == 1)
+        #expect(try await value.peek() == 1)
+    }
+
     // MARK: Loads that outlast their leases
 
     @Test(

@@ -51,7 +51,8 @@ struct FlightTableTests {
         #expect(state(flights[0]) == "ended")
     }
 
-    @Test("that never took off are not found, and those whose lease is over keep nobody waiting, whatever comes of them")
+    @Test(
+        "that never took off are not found, and those whose lease is over keep nobody waiting, whatever comes of them")
     func lost() throws {
         let (lost, late) = (try flight(1), try flight(2))
         for flight in [lost, late] { _ = table.enter(flight) }

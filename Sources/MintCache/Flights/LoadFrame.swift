@@ -84,7 +84,9 @@ final class LoadFrame: Sendable {
     /// - Throws: ``CacheError`` with code `reentrantLoad` when this load waits for the current one, directly or through
     ///   others; what `wait` throws.
     func whileAwaited<Result>(_ wait: () async throws -> Result) async throws -> Result {
-        guard Self.current != nil, let waiter = Self.running.first(where: { _ in true }) else { return try await wait() }
+        guard Self.current != nil, let waiter = Self.running.first(where: { _ in true }) else {
+            return try await wait()
+        }
         let chain = Self.waits.withLock { waits -> [StoreKey]? in
             if let chain = Self.path(from: self, to: waiter, in: waits) { return chain }
             waits[ObjectIdentifier(waiter), default: []].append(self)

@@ -1,0 +1,27 @@
+import Testing
+
+@testable import MintCache
+
+@Suite("The hashes of what was evicted")
+struct GhostQueueTests {
+    @Test("are remembered up to a number, the last ones, each once")
+    func remembers() {
+        var ghosts = GhostQueue()
+        for hash in 1...10 { ghosts.insert(hash, most: 4) }
+        var remembered: [Int] = []
+        for hash in 1...10 where ghosts.remove(hash) { remembered.append(hash) }
+        #expect(remembered == [7, 8, 9, 10])
+        let isRemembered = ghosts.remove(10)
+        #expect(!isRemembered)
+    }
+
+    @Test("take no more room than their number allows, however often the same ones come back")
+    func bounded() {
+        var ghosts = GhostQueue()
+        for round in 0..<100_000 {
+            ghosts.insert(round % 30, most: 100)
+            if round.isMultiple(of: 3) { _ = ghosts.remove((round + 7) % 30) }
+            #expect(ghosts.entries <= 2 * 101 + 64)
+        }
+    }
+}

@@ -71,6 +71,7 @@ extension ReadThroughCache {
     ///   - outcome: whether what was cached before is to stay.
     ///   - laterLooks: after how long to look once more, and then once more.
     func giveBack(_ flight: some AnyFlight, _ outcome: Fill.Outcome, laterLooks: [Duration] = []) {
+        if PlantedMistake.leaveLeaseBehind.isPlanted { return flights.leave(flight) }
         underWay.begin()
         let until = clock.elapsed + flight.entry.policy.leaseExpiry
         let backoff = Backoff(first: .milliseconds(50), longest: .milliseconds(400))

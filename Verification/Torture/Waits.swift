@@ -1,5 +1,6 @@
-/// How long each call may take, for I4: as long as a load of its row takes, and once more where it may share none; as
-/// one lease of a process that was killed; and what the time-outs of its operations add up to.
+/// How long each call may take, for I4: as long as a load of its row takes, and twice more where it may share none, as a
+/// refresh may not that waits for one; as one lease of a process that was killed; and what the time-outs of its
+/// operations add up to.
 struct Waits {
     /// Two reads, and what takes the lease: half a second each, twice where the connection broke.
     private static let timeouts = Duration.milliseconds(2800)
@@ -23,7 +24,7 @@ struct Waits {
         // Most calls are much shorter.
         guard call.end - call.begin > allowed else { return allowed }
         let loads = loads[call.row, default: []].filter { $0.begin <= call.end && call.begin <= $0.end }
-        allowed += 2 * (loads.map { $0.end - $0.begin }.max() ?? 0)
+        allowed += 3 * (loads.map { $0.end - $0.begin }.max() ?? 0)
         // A process that is stopped loads for as long.
         for stop in stops where stop.begin <= call.end && call.begin <= stop.end { allowed += stop.end - stop.begin }
         let lease = ClientPlan.longestLease.nanoseconds

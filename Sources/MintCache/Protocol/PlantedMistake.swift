@@ -21,6 +21,8 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case prolongWhateverStands
     /// A lease is prolonged while the fill is under way.
     case prolongDuringFill
+    /// A load that could not fill leaves its lease behind, for everybody to wait for.
+    case leaveLeaseBehind
 
     #if DEBUG
     private static let planted = Atomic<UInt8>(0)

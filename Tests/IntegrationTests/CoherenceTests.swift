@@ -191,6 +191,7 @@ struct CoherenceTests {
                     ? nil : await bench.database.find(slug)
             }
             #expect(try await find("atlantis") != nil)
+            await bench.settle()
             bench.clock.advance(by: .seconds(61))
             #expect(try await find("atlantis") == nil)
             #expect(try await find.peek("atlantis") == nil)

@@ -202,6 +202,7 @@ struct LeaseTests {
                 return number
             }
             #expect(try await value() == 1)
+            await bench.settle()
             bench.clock.advance(by: .seconds(61))
             #expect(try await value() == 1)
             await bench.settle()

@@ -326,8 +326,8 @@ struct RefreshTests {
         let scripted = ScriptedStore(InMemoryStore())
         let bench = Bench(scripted)
         let (gate, fill, loads, returned) = (Gate(), Gate(), Counter(), Counter())
-        let policy = CachePolicy(leaseFor: .seconds(1), longestLease: .seconds(1))
-        let value = bench.cache.cached("value", ttl: .seconds(60), policy: policy) {
+        let policy = CachePolicy(leaseFor: .seconds(1000), longestLease: .seconds(1000))
+        let value = bench.cache.cached("value", ttl: .seconds(6000), policy: policy) {
             try await loads.next(firstWaitsAt: gate)
         }
         let refresh = Task {
@@ -335,7 +335,7 @@ struct RefreshTests {
             return try await value.refresh()
         }
         try await gate.arrival()
-        bench.clock.advance(by: .seconds(2))
+        bench.clock.advance(by: .seconds(1001))
         scripted.next(.get, .pauseBefore(fill))
         gate.open()
         try await fill.arrival()

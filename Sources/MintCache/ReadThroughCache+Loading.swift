@@ -24,6 +24,11 @@ extension ReadThroughCache {
             flights.leave(flight)
             flight.load.end(.success(.lost))
             return flight.end(.dropped)
+        case .gone:
+            flights.orphan(flight)
+            flight.load.end(.success(.gone))
+            flight.end(.failed)
+            return giveBack(flight, .failure, laterLooks: Self.looksForLateLease)
         case .trouble(let isRefused):
             // The write may have taken effect all the same, or may do so later; nobody should wait for a load that there
             // is not.
@@ -108,6 +113,8 @@ extension ReadThroughCache {
         case won
         /// Someone else changed the register first.
         case lost
+        /// The lease was taken and is lost already, or was not: that is everyday.
+        case gone
         /// The store did not say, so nothing may be filled; or it said no.
         case trouble(isRefused: Bool)
     }
@@ -115,8 +122,11 @@ extension ReadThroughCache {
     private func takeLease(_ flight: some AnyFlight) async -> Start {
         let (key, acquisition) = (flight.entry.key, flight.acquisition)
         do {
-            let bytes = EnvelopeCoding.encode(acquisition.envelope, for: key)
-            return try await write(bytes, to: key, over: acquisition.over, acquisition.expiry) ? .won : .lost
+            let lease = Fill.Write(envelope: acquisition.envelope, expiry: acquisition.expiry)
+            let write = try await write(lease, to: key, over: acquisition.over)
+            guard write.isStored else { return write == .gone ? .gone : .lost }
+            flight.lease.stands(as: lease.envelope, write.cas)
+            return .won
         } catch {
             report(.storeTrouble, flight.entry, error: error)
             return .trouble(isRefused: (error as? CacheError)?.isRefusal == true)
@@ -149,14 +159,20 @@ extension ReadThroughCache {
     /// Writes over the register what ends a load, if it still carries the token, and says whether it did.
     func write(_ outcome: Fill.Outcome, _ flight: some AnyFlight) async throws -> Bool {
         let key = flight.entry.key
+        // What the store told of the lease saves reading it, if nobody has changed it since.
+        if let (envelope, cas) = flight.lease.takeStanding(),
+            let write = Fill.write(outcome, under: flight.acquisition, over: envelope, at: clock.now),
+            try await self.write(write, to: key, over: cas).isStored
+        {
+            return true
+        }
         // A prolongation that the store did not confirm may come late. It carries the token, but is another item.
         for _ in 0..<3 {
             let item = try await store.getForUpdate(key)
             let current = item.flatMap { EnvelopeCoding.envelope(in: Array($0.value), for: key) }
             guard let item, let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now)
             else { return false }
-            let bytes = EnvelopeCoding.encode(write.envelope, for: key)
-            if try await self.write(bytes, to: key, over: item.cas, write.expiry) { return true }
+            if try await self.write(write, to: key, over: item.cas).isStored { return true }
         }
         return false
     }

@@ -102,6 +102,7 @@ extension ReadThroughCache {
         switch outcome {
         case .value(let value): .done(served(value, .miss, entry, reason))
         case .lost: .readAgain
+        case .gone: .loadWithoutLease(reason)
         case .trouble: .loadWithoutLease(.storeTrouble)
         }
     }

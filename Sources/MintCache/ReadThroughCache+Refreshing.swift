@@ -41,7 +41,7 @@ extension ReadThroughCache {
                     await confirm(own, entry)
                     return value
                 case .lost: break
-                case .trouble: return try await refreshUnleased(entry, load)
+                case .gone, .trouble: return try await refreshUnleased(entry, load)
                 }
             case .wait(let token, let pause):
                 try LoadFrame.check(token, of: entry.key)
@@ -87,8 +87,7 @@ extension ReadThroughCache {
                 guard let item = try await store.getForUpdate(entry.key) else { return }
                 let current = EnvelopeCoding.envelope(in: Array(item.value), for: entry.key)
                 guard let write = Fill.removal(of: old, from: current, expiry: entry.policy.leaseExpiry) else { return }
-                let bytes = EnvelopeCoding.encode(write.envelope, for: entry.key)
-                if try await self.write(bytes, to: entry.key, over: item.cas, write.expiry) { return }
+                if try await self.write(write, to: entry.key, over: item.cas).isStored { return }
             }
         } catch {
             report(.storeTrouble, entry, error: error)

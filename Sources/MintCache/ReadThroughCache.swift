@@ -165,7 +165,8 @@ public final class ReadThroughCache: Sendable {
             for planting in plantings {
                 let group = entry.groups[planting.group]
                 let bytes = EnvelopeCoding.encode(planting.stamp, for: group)
-                if try await write(bytes, to: group, over: planting.over, nil) {
+                let write = try await store.write(unique: bytes, to: group, over: planting.over, expiry: nil)
+                if write.isStored {
                     report(CacheEvent(kind: .stampPlanted, key: group, function: entry.options.function))
                 }
             }
@@ -176,15 +177,10 @@ public final class ReadThroughCache: Sendable {
         }
     }
 
-    /// Writes over the item with this CAS id, or where there is none, and says whether that was so.
-    func write(
-        _ value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, _ expiry: Duration?
-    ) async throws -> Bool {
-        if let cas {
-            try await store.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
-        } else {
-            try await store.add(key, value, expiry: expiry)
-        }
+    /// Writes an envelope, which no other write has: it carries a token.
+    func write(_ write: Fill.Write, to key: StoreKey, over cas: StoreItem.CAS?) async throws -> StoreWrite {
+        let bytes = EnvelopeCoding.encode(write.envelope, for: key)
+        return try await store.write(unique: bytes, to: key, over: cas, expiry: write.expiry)
     }
 
     // MARK: Reporting

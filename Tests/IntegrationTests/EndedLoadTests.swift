@@ -358,14 +358,14 @@ private struct CancellableStore: CacheStore {
         try await base.set(key, to: value, expiry: expiry)
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         try Task.checkCancellation()
         return try await base.add(key, value, expiry: expiry)
     }
 
     func compareAndSwap(
         _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
-    ) async throws -> Bool {
+    ) async throws -> StoreWrite {
         try Task.checkCancellation()
         return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
     }

@@ -23,7 +23,7 @@ final class ExpiryRecorder: CacheStore {
         try await base.set(key, to: value, expiry: expiry)
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         record(key, expiry)
         return try await base.add(key, value, expiry: expiry)
     }
@@ -33,7 +33,7 @@ final class ExpiryRecorder: CacheStore {
         expecting cas: StoreItem.CAS,
         with value: [UInt8],
         expiry: Duration?
-    ) async throws -> Bool {
+    ) async throws -> StoreWrite {
         record(key, expiry)
         return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
     }

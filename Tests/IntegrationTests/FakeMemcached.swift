@@ -25,14 +25,18 @@ final class FakeMemcached: Sendable {
     let address: String
     private let listener: Int32
     private let lines = Mutex<[String]>([])
+    private let lastCAS = Atomic<UInt64>(1000)
 
     /// The lines that were received, of all connections.
     var received: [String] { lines.withLock { $0 } }
 
     /// Starts to listen.
     ///
-    /// - Parameter answer: is given the number of the connection, from 0, and a line without its end.
-    init(_ answer: @escaping @Sendable (Int, String) -> Answer) throws {
+    /// - Parameters:
+    ///   - isConnectable: whether the first commands of a connection are answered as memcached does, and are no lines that
+    ///     the test is given.
+    ///   - answer: is given the number of the connection, from 0, and a line without its end.
+    init(isConnectable: Bool = true, _ answer: @escaping @Sendable (Int, String) -> Answer) throws {
         let (descriptor, port) = try MemcachedProcess.listener()
         address = "127.0.0.1:\(port)"
         listener = descriptor
@@ -43,7 +47,7 @@ final class FakeMemcached: Sendable {
                 guard connection >= 0 else { return }
                 let current = number
                 number += 1
-                detach { [self] in serve(connection) { answer(current, $0) } }
+                detach { [self] in serve(connection, isConnectable) { answer(current, $0) } }
             }
         }
     }
@@ -53,7 +57,8 @@ final class FakeMemcached: Sendable {
         close(listener)
     }
 
-    private func serve(_ connection: Int32, _ answer: (String) -> Answer) {
+    private func serve(_ connection: Int32, _ isConnectable: Bool, _ answer: (String) -> Answer) {
+        var isValueNext = false
         defer { close(connection) }
         var line: [UInt8] = []
         var byte: UInt8 = 0
@@ -64,12 +69,31 @@ final class FakeMemcached: Sendable {
             }
             let text = String(decoding: line, as: UTF8.self)
             line = []
+            if isConnectable, isValueNext || text == "version" || text.contains(" cache-utils:") {
+                isValueNext = text.hasPrefix("add ")
+                say(welcome(text), connection)
+                continue
+            }
             lines.withLock { $0.append(text) }
             switch answer(text) {
             case .say(let reply): say(reply, connection)
             case .hangUp(let reply): return say(reply, connection)
             case .silence: break
             }
+        }
+    }
+
+    /// What memcached says to a client that connects and makes its check.
+    private func welcome(_ line: String) -> String {
+        let words = line.split(separator: " ")
+        switch words.first {
+        case "version": return "VERSION 1.6.18\r\n"
+        case "add": return ""
+        case "gets":
+            let cas = lastCAS.add(1, ordering: .relaxed).newValue
+            return "VALUE \(words[1]) 0 1 \(cas)\r\n\u{1}\r\nEND\r\n"
+        case "delete": return "DELETED\r\n"
+        default: return "STORED\r\n"
         }
     }
 

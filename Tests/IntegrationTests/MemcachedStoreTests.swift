@@ -154,7 +154,7 @@ struct MemcachedStoreTests {
         }
         let store = try MemcachedStore(
             servers: [server.address],
-            configuration: .init(connectionsPerServer: 1, operationTimeout: .seconds(60), maximumBatch: 100))
+            configuration: .init(operationTimeout: .seconds(60), maximumBatch: 100))
         try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
             for number in 0..<5000 {
                 group.addTask { try await store.get(StoreKey("key:\(number % 50)"))?.bytes }

@@ -54,8 +54,8 @@ struct StoreConformanceTests {
     @Test("adds only where nothing stands", arguments: StoreKind.allCases)
     func add(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
-            #expect(try await store.add(key, [1], expiry: nil))
-            #expect(try await !store.add(key, [2], expiry: nil))
+            #expect(try await store.add(key, [1], expiry: nil).isStored)
+            #expect(try await !store.add(key, [2], expiry: nil).isStored)
             #expect(try await store.get(key)?.bytes == [1])
         }
     }
@@ -65,16 +65,16 @@ struct StoreConformanceTests {
         try await kind.withStore { store async throws in
             try await store.set(key, to: [1], expiry: nil)
             let first = try #require(try await store.get(key))
-            #expect(try await store.compareAndSwap(key, expecting: first.cas, with: [2], expiry: nil))
-            #expect(try await !store.compareAndSwap(key, expecting: first.cas, with: [3], expiry: nil))
+            #expect(try await store.compareAndSwap(key, expecting: first.cas, with: [2], expiry: nil).isStored)
+            #expect(try await !store.compareAndSwap(key, expecting: first.cas, with: [3], expiry: nil).isStored)
             let second = try #require(try await store.get(key))
             #expect(second.value == [2])
             _ = try await store.delete(key)
-            #expect(try await !store.compareAndSwap(key, expecting: second.cas, with: [4], expiry: nil))
+            #expect(try await !store.compareAndSwap(key, expecting: second.cas, with: [4], expiry: nil).isStored)
             #expect(try await store.get(key) == nil)
             // The same bytes under the same key again are another item.
             try await store.set(key, to: [2], expiry: nil)
-            #expect(try await !store.compareAndSwap(key, expecting: second.cas, with: [5], expiry: nil))
+            #expect(try await !store.compareAndSwap(key, expecting: second.cas, with: [5], expiry: nil).isStored)
         }
     }
 
@@ -94,7 +94,7 @@ struct StoreConformanceTests {
             try await store.set(key, to: [], expiry: nil)
             let item = try #require(try await store.get(key))
             #expect(item.bytes.isEmpty)
-            #expect(try await store.compareAndSwap(key, expecting: item.cas, with: [], expiry: nil))
+            #expect(try await store.compareAndSwap(key, expecting: item.cas, with: [], expiry: nil).isStored)
             #expect(try await store.get([key, other]).map(\.?.bytes) == [[], nil])
         }
     }

@@ -92,7 +92,9 @@ struct StageStore: CacheStore {
     }
 
     /// A write that may end a load, or begin one: whoever takes leases over is judged by what became of it.
-    private func judged(_ key: StoreKey, _ value: [UInt8], _ write: () async throws -> Bool) async throws -> Bool {
+    private func judged(_ key: StoreKey, _ value: [UInt8], _ write: () async throws -> StoreWrite) async throws
+        -> StoreWrite
+    {
         let envelope = EnvelopeCoding.envelope(in: value, for: key)
         shared.leases.begin(envelope, by: process)
         defer { shared.leases.end(envelope) }
@@ -128,26 +130,37 @@ struct StageStore: CacheStore {
         try await perform("set \(key)") { [shared] in shared.write(value, under: key) }
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
-        try await judged(key, value) {
-            try await perform("add \(key)") { [shared] in
-                guard shared.item(key) == nil else { return false }
-                shared.write(value, under: key)
-                return true
-            }
-        }
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+        try await judged(key, value) { try await put(value, under: key, over: nil) }
     }
 
     func compareAndSwap(
         _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
-    ) async throws -> Bool {
+    ) async throws -> StoreWrite {
+        try await judged(key, value) { try await put(value, under: key, over: cas) }
+    }
+
+    /// Acknowledged, or read back some time later; then its CAS id is told.
+    func write(
+        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    ) async throws -> StoreWrite {
         try await judged(key, value) {
-            try await perform("cas \(key)") { [self] in
-                guard let item = shared.item(key), item.cas == cas else { return false }
+            let write = try await put(value, under: key, over: cas)
+            guard !stage.isCalm, stage.choices.oneIn(2) else { return write }
+            guard let item = try await get(key) else { return cas == nil ? .gone : .notStored }
+            return Array(item.value) == value ? .stored(item.cas) : .notStored
+        }
+    }
+
+    private func put(_ value: [UInt8], under key: StoreKey, over cas: StoreItem.CAS?) async throws -> StoreWrite {
+        try await perform(cas == nil ? "add \(key)" : "cas \(key)") { [self] in
+            let item = shared.item(key)
+            guard item?.cas == cas else { return .notStored }
+            if let item {
                 shared.leases.check(Array(item.value), value, of: key, by: process, at: clock.now, shared.stamps, stage)
-                shared.write(value, under: key)
-                return true
             }
+            shared.write(value, under: key)
+            return .stored()
         }
     }
 

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("A list of calls")
 struct CallListTests {
-    private let queue = CallQueue(maximumBatch: 100)
+    private let queue = CallQueue(limit: 100, resumesTasks: true)
 
     /// Gets of the keys "1", "2", …
     private func calls(_ count: Int) throws -> [Call] {
@@ -26,7 +26,7 @@ struct CallListTests {
         let calls = try calls(7)
         var list = CallList(calls)
         for place in [0, 3] { calls[place].finish(.item(nil)) }
-        let first = list.popFirst(atMost: 3)
+        let first = list.moved(atMost: 3)
         #expect(first.count == 3)
         #expect(list.count == 2)
         #expect(names(first) == ["2", "3", "5"])
@@ -61,13 +61,36 @@ struct CallListTests {
         #expect(taken != nil && dropped != nil && left != nil)
         do { _ = list.popFirst() }
         #expect(taken == nil)
-        do { _ = list.popFirst(atMost: 0) }
-        #expect(dropped != nil)
         do {
-            let rest = list.popFirst(atMost: 1)
+            let rest = list.moved(atMost: 1)
             #expect(dropped == nil && left != nil)
             _ = consume rest
         }
         #expect(left == nil)
+    }
+
+    @Test("fails the calls that began before a time, and no others")
+    func expiry() async throws {
+        let calls = try calls(3)
+        let list = CallList(calls)
+        list.expire(before: calls[0].began, CacheError(.timeout, "no answer"))
+        #expect(calls.allSatisfy { !$0.isOver })
+        list.expire(before: .max, CacheError(.timeout, "no answer"))
+        for call in calls {
+            let error = await #expect(throws: CacheError.self) { try await call.wait() }
+            #expect(error?.code == .timeout)
+        }
+    }
+}
+
+extension CallList {
+    fileprivate mutating func moved(atMost most: Int) -> CallList {
+        var calls = CallList()
+        var count = 0
+        move(to: &calls) { _ in
+            count += 1
+            return count <= most
+        }
+        return calls
     }
 }

@@ -108,9 +108,9 @@ struct FetchedItemsTests {
     @Test("leave no trace of a large batch for the small ones after it")
     func manyKeys() throws {
         var items = FetchedItems()
-        try fill(&items, [Int](repeating: 1, count: FetchedItems.mostKeptPlaces + 1))
+        try fill(&items, [Int](repeating: 1, count: FetchedItems.mostKeptLocations + 1))
         items.release()
         try fill(&items, [1])
-        #expect(items.places.count == 1)
+        #expect(items.locations.count == 1)
     }
 }

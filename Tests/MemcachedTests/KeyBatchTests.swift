@@ -42,7 +42,7 @@ struct KeyBatchTests {
         }
     }
 
-    @Test("is cut into lines of at most so many keys and under 8 KB")
+    @Test("is cut into lines of at most so many bytes")
     func lines() throws {
         var batch = KeyBatch()
         for number in 100..<200 {
@@ -51,7 +51,7 @@ struct KeyBatchTests {
         var start = 0
         var lines: [Int] = []
         while start < batch.count {
-            let line = batch.line(from: start, maximumKeys: 100)
+            let line = batch.line(from: start, length: 8000)
             let bytes = batch.withLine(line) { _, lengths in
                 UnsafeBufferPointer(start: lengths, count: line.count).reduce(0) { $0 + $1 + 1 }
             }
@@ -62,7 +62,10 @@ struct KeyBatchTests {
         #expect(lines == [31, 31, 31, 7])
         batch.removeAll()
         for number in 0..<100 { _ = batch.index(of: try StoreKey("\(number)")) }
-        #expect(batch.line(from: 0, maximumKeys: 40) == 0..<40)
-        #expect(batch.line(from: 80, maximumKeys: 40) == 80..<100)
+        #expect(batch.lineLength == 10 * 2 + 90 * 3)
+        #expect(batch.line(from: 0, length: 22) == 0..<10)
+        #expect(batch.line(from: 90, length: 300) == 90..<100)
+        // A key that is too long by itself has a line of its own.
+        #expect(batch.line(from: 0, length: 1) == 0..<1)
     }
 }

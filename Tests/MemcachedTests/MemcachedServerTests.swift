@@ -67,8 +67,8 @@ struct ConfigurationTests {
     @Test(
         "out of its range is an error that names the parameter and the range",
         arguments: [
-            (MemcachedStore.Configuration(connectionsPerServer: 0), "connectionsPerServer"),
-            (MemcachedStore.Configuration(connectionsPerServer: 65), "connectionsPerServer"),
+            (MemcachedStore.Configuration(conversationsPerServer: 0), "conversationsPerServer"),
+            (MemcachedStore.Configuration(conversationsPerServer: 17), "conversationsPerServer"),
             (MemcachedStore.Configuration(operationTimeout: .zero), "operationTimeout"),
             (MemcachedStore.Configuration(operationTimeout: .seconds(-1)), "operationTimeout"),
             (MemcachedStore.Configuration(connectTimeout: .seconds(7200)), "connectTimeout"),

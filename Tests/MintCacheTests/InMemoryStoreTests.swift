@@ -53,12 +53,13 @@ struct InMemoryStoreTests {
     @Test("does not take a write, or the read that belongs to it, for a use")
     func writesAreNoUses() async throws {
         let store = InMemoryStore(capacity: itemSize * 4)
-        for number in 1...4 { #expect(try await store.add(key(number), value, expiry: nil)) }
+        for number in 1...4 { #expect(try await store.add(key(number), value, expiry: nil).isStored) }
         for _ in 1...3 {
             for number in 1...2 {
                 let item = try #require(try await store.getForUpdate(key(number)))
-                #expect(try await store.compareAndSwap(key(number), expecting: item.cas, with: value, expiry: nil))
-                #expect(try await !store.add(key(number), value, expiry: nil))
+                #expect(
+                    try await store.compareAndSwap(key(number), expecting: item.cas, with: value, expiry: nil).isStored)
+                #expect(try await !store.add(key(number), value, expiry: nil).isStored)
                 try await store.set(key(number), to: value, expiry: nil)
             }
         }
@@ -121,7 +122,7 @@ struct InMemoryStoreTests {
         clock.advance(by: .milliseconds(1))
         #expect(try await store.get(key(1)) == nil)
         #expect(store.count == 0)
-        #expect(try await store.add(key(1), value, expiry: nil))
+        #expect(try await store.add(key(1), value, expiry: nil).isStored)
     }
 
     @Test("refuses a value that can never fit, and what stood there is gone, as in memcached")
@@ -143,6 +144,6 @@ struct InMemoryStoreTests {
         store.flush()
         #expect(store.count == 0)
         try await store.set(key(1), to: value, expiry: nil)
-        #expect(try await !store.compareAndSwap(key(1), expecting: before.cas, with: [], expiry: nil))
+        #expect(try await !store.compareAndSwap(key(1), expecting: before.cas, with: [], expiry: nil).isStored)
     }
 }

@@ -39,9 +39,15 @@ package final class ScriptedStore: CacheStore {
     }
 
     private let base: any CacheStore
+    private let tellsIDs: Bool
     private let state = Mutex(State())
 
-    package init(_ base: any CacheStore) { self.base = base }
+    /// - Parameter tellsIDs: whether CAS ids are told of writes. Without, each fill reads before it writes, so that there
+    ///   are more places for a test to stop at.
+    package init(_ base: any CacheStore, tellsIDs: Bool = false) {
+        self.base = base
+        self.tellsIDs = tellsIDs
+    }
 
     /// Says what is to happen to the next operation of a kind that has nothing scripted yet.
     package func next(_ operation: Operation, _ step: Step) {
@@ -120,7 +126,7 @@ package final class ScriptedStore: CacheStore {
         try await perform(.set) { [base] in try await base.set(key, to: value, expiry: expiry) }
     }
 
-    package func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+    package func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         try await perform(.add) { [base] in try await base.add(key, value, expiry: expiry) }
     }
 
@@ -129,10 +135,19 @@ package final class ScriptedStore: CacheStore {
         expecting cas: StoreItem.CAS,
         with value: [UInt8],
         expiry: Duration?
-    ) async throws -> Bool {
+    ) async throws -> StoreWrite {
         try await perform(.compareAndSwap) { [base] in
             try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
         }
+    }
+
+    package func write(
+        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    ) async throws -> StoreWrite {
+        let write = try await perform(cas == nil ? .add : .compareAndSwap) { [base] in
+            try await base.write(unique: value, to: key, over: cas, expiry: expiry)
+        }
+        return write.isStored && !tellsIDs ? .stored() : write
     }
 
     package func delete(_ key: StoreKey) async throws -> Bool {

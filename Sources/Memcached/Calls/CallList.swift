@@ -44,23 +44,42 @@ struct CallList: ~Copyable, Sendable {
         }
     }
 
+    /// Appends what was taken from a stack: the newest call, linked to those before it.
+    mutating func append(stack newest: Unmanaged<Call>?) {
+        var next = newest
+        var oldest: Unmanaged<Call>?
+        while let call = next {
+            call._withUnsafeGuaranteedRef {
+                next = $0.next
+                $0.next = oldest
+            }
+            oldest = call
+        }
+        while let call = oldest {
+            oldest = call._withUnsafeGuaranteedRef { $0.next }
+            append(call)
+        }
+    }
+
     /// Takes out the first call.
-    ///
-    /// - Parameter last: the last drain of the inlet that it may come from.
-    mutating func popFirst(through last: UInt64 = .max) -> Call? {
-        guard let head, head._withUnsafeGuaranteedRef({ $0.drain <= last }) else { return nil }
+    mutating func popFirst() -> Call? {
+        guard let head else { return nil }
         unlink(head)
         return head.takeRetainedValue()
     }
 
-    /// Takes out the first calls, up to so many that are not over. Those that are over before them are dropped.
-    mutating func popFirst(atMost most: Int) -> CallList {
-        var calls = CallList()
-        while calls.count < most, let head {
-            unlink(head)
-            if head._withUnsafeGuaranteedRef({ $0.isOver }) { head.release() } else { calls.append(head) }
+    /// Moves the first calls to another list for as long as they are accepted. Those that are over are dropped.
+    mutating func move(to other: inout CallList, while accepts: (Call) -> Bool) {
+        while let head {
+            if head._withUnsafeGuaranteedRef({ $0.isOver }) {
+                unlink(head)
+                head.release()
+            } else {
+                guard head._withUnsafeGuaranteedRef(accepts) else { return }
+                unlink(head)
+                other.append(head)
+            }
         }
-        return calls
     }
 
     /// Takes out the calls for which something holds.
@@ -73,6 +92,22 @@ struct CallList: ~Copyable, Sendable {
         }
         self = rest
         return taken
+    }
+
+    /// Drops the first calls for as long as they are over.
+    mutating func dropOver() {
+        while let head, head._withUnsafeGuaranteedRef({ $0.isOver }) {
+            unlink(head)
+            head.release()
+        }
+    }
+
+    /// Fails the calls that began before a time.
+    func expire(before time: UInt64, _ error: @autoclosure () -> any Error) {
+        // The oldest is the first one, but for what happens within a tick.
+        guard let head, head._withUnsafeGuaranteedRef({ $0.began < time }) else { return }
+        let error = error()
+        forEach { if $0.began < time { $0.expire(error) } }
     }
 
     private mutating func unlink(_ head: Unmanaged<Call>) {

@@ -16,4 +16,33 @@ enum WriteOperation: Sendable {
         case .set, .add, .compareAndSwap: false
         }
     }
+
+    /// Whether it makes something invalid: that is tried even when the server did not answer a moment ago.
+    var isInvalidation: Bool {
+        switch self {
+        case .set, .delete, .flush: true
+        case .add, .compareAndSwap: false
+        }
+    }
+
+    /// The key that it writes under; `nil` for all.
+    var key: StoreKey? {
+        switch self {
+        case .set(let key, _, _), .add(let key, _, _), .compareAndSwap(let key, _, _, _), .delete(let key): key
+        case .flush: nil
+        }
+    }
+
+    /// What it stores.
+    var value: [UInt8] {
+        switch self {
+        case .set(_, let value, _), .add(_, let value, _), .compareAndSwap(_, let value, _, _): value
+        case .delete, .flush: []
+        }
+    }
+
+    /// The CAS id that has to stand there.
+    var expected: StoreItem.CAS? {
+        if case .compareAndSwap(_, _, let cas, _) = self { cas } else { nil }
+    }
 }

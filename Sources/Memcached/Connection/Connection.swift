@@ -1,208 +1,255 @@
 import CLibMemcached
 import MintCache
 
-/// One connection to one server: a `memcached_st` and the one result that it fetches into.
+/// One connection to one server, which is opened when it is first used, and anew after it broke.
 ///
 /// It is not `Sendable`.
 final class Connection: ServerConnection {
-    private let server: MemcachedServer
-    private let handle: UnsafeMutablePointer<memcached_st>
-    /// Our own storage. A result that the library allocates is freed by it at the end of each fetch, while it is still
-    /// in use.
-    private let result: UnsafeMutablePointer<memcached_result_st>
-    private let pollTimeout: UInt64
-    /// The most keys for one line.
-    private let maximumKeys: Int
-    private let breaks: ConnectionBreaks
-    /// The breaks that this connection knows of: it was made after them.
-    private var knownBreaks = 0
-    /// Whether the server answered since the connection was made: only then can it break.
-    private var hasAnswered = false
-    /// What became of sending the line whose items are to be received.
-    private var asked = ReturnCode(MEMCACHED_SUCCESS)
-
-    init(
-        _ server: MemcachedServer, operationTimeout: Duration, connectTimeout: Duration, maximumKeys: Int,
-        breaks: ConnectionBreaks
-    ) throws {
-        self.server = server
-        self.maximumKeys = maximumKeys
-        self.breaks = breaks
-        pollTimeout = operationTimeout.milliseconds
-        handle = try HandleFactory.makeHandle(
-            [server],
-            behaviors: [
-                (MEMCACHED_BEHAVIOR_TCP_NODELAY, 1),
-                (MEMCACHED_BEHAVIOR_TCP_KEEPALIVE, 1),
-                (MEMCACHED_BEHAVIOR_SUPPORT_CAS, 1),
-                (MEMCACHED_BEHAVIOR_POLL_TIMEOUT, pollTimeout),
-                (MEMCACHED_BEHAVIOR_CONNECT_TIMEOUT, connectTimeout.milliseconds),
-                (MEMCACHED_BEHAVIOR_RETRY_TIMEOUT, 1),
-            ])
-        result = .allocate(capacity: 1)
-        memcached_result_create(handle, result)
+    struct Settings {
+        var operationTimeout: UInt64
+        var connectTimeout: UInt64
+        /// In bytes.
+        var lineLength: Int
+        var longestIdle: UInt64
+        var authentication: MemcachedStore.Authentication?
+        /// Whether the server acknowledges each write, or they are read back.
+        var isAcknowledged: Bool
+        var readsBeforeFill: Bool
     }
 
-    deinit {
-        close()
-        memcached_result_free(result)
-        result.deallocate()
-        memcached_free(handle)
+    /// A connection that was quiet for longer may have been forgotten by the server: before a write that may not be sent
+    /// twice, a read finds out.
+    static let moment: UInt64 = 1_000_000_000
+
+    let state: ServerState
+    let settings: Settings
+    private(set) var handle: Handle?
+    /// How many connections to the server had been opened when this one was.
+    private var opening: UInt32 = 0
+    private var generation = 0
+    private var lastAnswer: UInt64 = 0
+    // Of the exchange that is under way:
+    private var began: UInt64 = 0
+    /// How many connections had been opened when it began. Of CAS ids that it tells of.
+    private var epoch: UInt32 = 0
+    /// What became of sending it.
+    private var asked = ReturnCode.success
+    private var line = 0..<0
+    private var openingFailure: CacheError?
+    private var isHurried = false
+
+    init(_ state: ServerState, _ settings: Settings) {
+        self.state = state
+        self.settings = settings
     }
 
-    // MARK: Reading
+    var server: MemcachedServer { state.server }
 
-    var isReady: Bool { hasAnswered && breaks.count == knownBreaks }
+    var isOpen: Bool { handle != nil && generation == state.address.generation }
 
-    func ask(for batch: borrowing KeyBatch) {
-        renew()
-        asked = send(batch.line(from: 0, maximumKeys: maximumKeys), of: batch)
-    }
+    func close() { handle = nil }
 
-    /// Takes the items of all keys of the batch that was asked for.
+    // MARK: Opening
+
+    /// Opens it if it is not open, or has been idle for so long that it may be forgotten.
     ///
-    /// - Throws: ``CacheError``. Then the connection was closed, and the next call opens a new one.
-    func take(_ items: inout FetchedItems, of batch: borrowing KeyBatch) throws {
-        var line = batch.line(from: 0, maximumKeys: maximumKeys)
-        while true {
-            var code = receive(line, of: batch, into: &items)
-            if code.isDisconnect {
-                // The server may have been restarted since the last call: a new connection tells.
-                items.remove(line)
-                asked = send(line, of: batch)
-                code = receive(line, of: batch, into: &items)
-            }
-            if code != ReturnCode(MEMCACHED_SUCCESS) { throw code.error(from: server) }
-            guard line.upperBound < batch.count else { return }
-            line = batch.line(from: line.upperBound, maximumKeys: maximumKeys)
-            asked = send(line, of: batch)
+    /// - Parameter isForWrite: whether what is going to be sent may not be sent twice.
+    private func makeReady(isForWrite: Bool) throws(CacheError) {
+        if isOpen {
+            if isHurried { handle?.pollTimeout = max(1, settings.operationTimeout / 1_000_000) }
+            isHurried = false
+            let idle = Ticks.coarse &- min(lastAnswer, Ticks.coarse)
+            if idle < Self.moment || (idle < settings.longestIdle && !isForWrite) { return }
+            if idle < settings.longestIdle, ping() == .success { return }
         }
+        try open()
     }
 
-    private func send(_ line: Range<Int>, of batch: borrowing KeyBatch) -> ReturnCode {
-        ReturnCode(batch.withLine(line) { keys, lengths in memcached_mget(handle, keys, lengths, line.count) })
+    private func open() throws(CacheError) {
+        close()
+        if state.casCheck == .failed { state.casCheck = .open }
+        let (opened, attempt) = try Opening(state, settings, until: began + settings.operationTimeout).open()
+        (handle, generation) = (opened, attempt.generation)
+        opening = state.noteOpening()
+        lastAnswer = Ticks.coarse
     }
 
-    private func receive(
-        _ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout FetchedItems
-    ) -> ReturnCode {
-        var code = asked
-        if code == ReturnCode(MEMCACHED_SUCCESS) { code = fetch(line, of: batch, into: &items) }
-        if code == ReturnCode(MEMCACHED_SUCCESS) { hasAnswered = true } else { close(after: code) }
-        return code
+    private func ping() -> ReturnCode {
+        guard let handle else { return ReturnCode(MEMCACHED_CONNECTION_FAILURE) }
+        return Opening.ping(handle)
     }
 
-    private func fetch(_ line: Range<Int>, of batch: borrowing KeyBatch, into items: inout FetchedItems) -> ReturnCode {
+    func probe() throws {
+        began = Ticks.now
+        do throws(CacheError) { try open() } catch { throw failure(error, isConnecting: true) }
+        state.succeed()
+    }
+
+    // MARK: Exchanges
+
+    func ask(for batch: inout Batch) {
+        began = Ticks.coarse
+        openingFailure = nil
+        line = batch.keys.line(from: 0, length: settings.lineLength)
+        do throws(CacheError) { try makeReady(isForWrite: !batch.writes.isEmpty) } catch {
+            openingFailure = error
+            return
+        }
+        epoch = state.openings
+        asked = send(&batch)
+    }
+
+    private func send(_ batch: inout Batch) -> ReturnCode {
+        guard let handle else { return ReturnCode(MEMCACHED_CONNECTION_FAILURE) }
+        var code: ReturnCode?
+        if !batch.writes.isEmpty {
+            batch.withWrites {
+                code = $0.send(isCurrent: { $0.epoch == 0 || opening <= $0.epoch }) { handle.perform($0) }
+            }
+        }
+        return code ?? handle.ask(for: line, of: batch.keys)
+    }
+
+    func take(into batch: inout Batch) throws {
+        if let openingFailure { throw failure(openingFailure, isConnecting: true) }
+        limitWait()
+        do throws(CacheError) {
+            while true {
+                var code = asked
+                if code == .success { code = fetch(&batch) }
+                if code != .success { try recover(line, code, &batch) }
+                guard line.upperBound < batch.keys.count else { break }
+                line = batch.keys.line(from: line.upperBound, length: settings.lineLength)
+                if handle == nil { try open() }
+                asked = handle?.ask(for: line, of: batch.keys) ?? ReturnCode(MEMCACHED_CONNECTION_FAILURE)
+            }
+        } catch {
+            throw failure(error, isConnecting: false)
+        }
+        lastAnswer = Ticks.coarse
+        state.succeed()
+        let tellsIDs = !settings.readsBeforeFill && !state.isProxied
+        batch.epoch = tellsIDs ? epoch : nil
+    }
+
+    /// Waits no longer than to the end of the exchange's time, which begins when it is asked and not when its turn comes.
+    private func limitWait() {
+        let time = Ticks.coarse &- began
+        guard time > settings.operationTimeout / 4 else { return }
+        let left = time < settings.operationTimeout ? settings.operationTimeout - time : 0
+        handle?.pollTimeout = max(1, left / 1_000_000)
+        isHurried = true
+    }
+
+    /// Fetches the items of the line, in any order.
+    private func fetch(_ batch: inout Batch) -> ReturnCode {
+        guard let handle else { return ReturnCode(MEMCACHED_CONNECTION_FAILURE) }
         var expected = line.lowerBound
         while true {
-            // With a count of zero the library reports errors as "not found".
-            result.pointee.count = 1
-            var code = MEMCACHED_SUCCESS
-            guard memcached_fetch_result(handle, result, &code) != nil else {
-                return ReturnCode(code == MEMCACHED_END ? MEMCACHED_SUCCESS : code)
-            }
-            // The server answers in the order of the keys and leaves out what it has not. A key that is not among
-            // those still expected belongs to another question: the stream is out of step.
+            let (hasItem, code) = handle.fetch()
+            guard hasItem else { return code }
             let key = UnsafeRawBufferPointer(
-                start: memcached_result_key_value(result), count: memcached_result_key_length(result))
-            while expected < line.upperBound, !batch.key(expected, is: key) { expected += 1 }
+                start: memcached_result_key_value(handle.result), count: memcached_result_key_length(handle.result))
+            // memcached answers in the order of the keys and leaves out what it has not; a proxy does in any order.
+            while expected < line.upperBound, !batch.keys.key(expected, is: key) { expected += 1 }
+            if expected == line.upperBound {
+                // A key that was not asked for, or came already, belongs to another exchange: the stream is out of step.
+                guard let index = batch.keys.index(of: key), line.contains(index), !batch.items.hasItem(index) else {
+                    return ReturnCode(MEMCACHED_PROTOCOL_ERROR)
+                }
+                expected = index
+            }
             // A length beyond all bounds wraps around in the library and arrives as a negative one.
-            let size = memcached_result_length(result)
-            guard expected < line.upperBound, size >= 0 else { return ReturnCode(MEMCACHED_PROTOCOL_ERROR) }
-            guard let cas = StoreItem.CAS(rawValue: memcached_result_cas(result)) else {
+            let size = memcached_result_length(handle.result)
+            guard size >= 0 else { return ReturnCode(MEMCACHED_PROTOCOL_ERROR) }
+            guard let cas = StoreItem.CAS(rawValue: memcached_result_cas(handle.result)) else {
                 return ReturnCode(MEMCACHED_NOT_SUPPORTED)
             }
             // An empty value comes as a null pointer.
-            let value = UnsafeRawBufferPointer(start: memcached_result_value(result), count: size)
-            items.set(expected, to: value, cas: cas)
+            let value = UnsafeRawBufferPointer(start: memcached_result_value(handle.result), count: size)
+            batch.items.set(expected, to: value, cas: cas)
             expected += 1
         }
     }
 
+    // MARK: Recovering
+
+    /// Asks for a line again whose exchange did not end by its own END: whole where the connection broke, in halves where
+    /// the server answered with an error, so that only the keys behind it fail.
+    private func recover(_ failed: Range<Int>, _ code: ReturnCode, _ batch: inout Batch) throws(CacheError) {
+        var code = code
+        let hadAnswered = handle != nil
+        close()
+        batch.items.remove(failed)
+        let error = code.error(from: server)
+        batch.withWrites { $0.interrupt(error) }
+        if code.isTimeout || code.rawValue == MEMCACHED_NOT_SUPPORTED { throw error }
+        if code.isDisconnect {
+            // The server may have been restarted since the last exchange.
+            if hadAnswered { state.address.renew(from: generation) }
+            code = try askAgain(failed, &batch)
+            if code == .success { return }
+            if code.isDisconnect || code.isTimeout { throw code.error(from: server) }
+        }
+        guard failed.count > 1 else { return batch.fail(failed, code.error(from: server)) }
+        let middle = failed.lowerBound + failed.count / 2
+        for half in [failed.lowerBound..<middle, middle..<failed.upperBound] {
+            let code = try askAgain(half, &batch)
+            if code != .success { try recover(half, code, &batch) }
+        }
+    }
+
+    /// Asks for a line on a fresh connection.
+    private func askAgain(_ keys: Range<Int>, _ batch: inout Batch) throws(CacheError) -> ReturnCode {
+        guard Ticks.coarse &- began < settings.operationTimeout else { throw ReturnCode.timeout(server) }
+        if handle == nil { try open() }
+        epoch = state.openings
+        line = keys
+        guard let handle else { return ReturnCode(MEMCACHED_CONNECTION_FAILURE) }
+        let code = handle.ask(for: keys, of: batch.keys)
+        if code != .success { return code }
+        return fetch(&batch)
+    }
+
     // MARK: Writing
 
-    /// Writes, and says whether that took place.
-    ///
-    /// - Throws: ``CacheError``. Unless its code is `valueTooLarge`, the connection was closed.
     func write(_ operation: WriteOperation) throws -> Bool {
-        renew()
+        began = Ticks.now
+        do throws(CacheError) { try makeReady(isForWrite: !operation.isRepeatable) } catch {
+            throw failure(error, isConnecting: true)
+        }
+        if let cas = operation.expected, cas.epoch != 0, cas.epoch < opening { return false }
         var code = perform(operation)
-        if code.isDisconnect, operation.isRepeatable {
-            close(after: code)
-            code = perform(operation)
+        if code.isDisconnect {
+            state.address.renew(from: generation)
+            close()
+            if operation.isRepeatable {
+                do throws(CacheError) { try open() } catch { throw failure(error, isConnecting: true) }
+                code = perform(operation)
+            }
         }
-        switch code.rawValue {
-        case MEMCACHED_SUCCESS, MEMCACHED_STORED, MEMCACHED_DELETED:
-            hasAnswered = true
-            return true
-        case MEMCACHED_NOTSTORED, MEMCACHED_DATA_EXISTS, MEMCACHED_NOTFOUND:
-            hasAnswered = true
-            return false
-        case MEMCACHED_E2BIG: throw code.error(from: server)
-        default:
-            close(after: code)
-            throw code.error(from: server)
+        if let tookPlace = code.tookPlace {
+            lastAnswer = Ticks.coarse
+            state.succeed()
+            return tookPlace
         }
+        let error = code.error(from: server)
+        guard code.isRefusal else { throw failure(error, isConnecting: false) }
+        lastAnswer = Ticks.coarse
+        throw error
     }
 
     private func perform(_ operation: WriteOperation) -> ReturnCode {
-        switch operation {
-        case .set(let key, let value, let expiry):
-            call(key, value) { memcached_set(handle, $0, $1, $2, $3, expiry, 0) }
-        case .add(let key, let value, let expiry):
-            call(key, value) { memcached_add(handle, $0, $1, $2, $3, expiry, 0) }
-        case .compareAndSwap(let key, let value, let cas, let expiry):
-            call(key, value) { memcached_cas(handle, $0, $1, $2, $3, expiry, 0, cas.rawValue) }
-        case .delete(let key):
-            call(key, []) { key, length, _, _ in memcached_delete(handle, key, length, 0) }
-        case .flush:
-            ReturnCode(memcached_flush(handle, 0))
-        }
+        handle?.perform(operation) ?? ReturnCode(MEMCACHED_CONNECTION_FAILURE)
     }
 
-    private func call(
-        _ key: StoreKey, _ value: [UInt8],
-        _ function: (UnsafePointer<CChar>?, Int, UnsafePointer<CChar>?, Int) -> memcached_return_t
-    ) -> ReturnCode {
-        key.bytes.withUnsafeBytes { key in
-            value.withUnsafeBytes { value in
-                ReturnCode(
-                    function(
-                        key.baseAddress?.assumingMemoryBound(to: CChar.self), key.count,
-                        value.baseAddress?.assumingMemoryBound(to: CChar.self), value.count))
-            }
-        }
-    }
-
-    /// Closes the connection after an error, so that no reply that is still under way is taken for the answer to
-    /// another question.
-    private func close(after code: ReturnCode) {
-        if code.isDisconnect, hasAnswered { knownBreaks = breaks.note() }
+    /// Closes the connection after an error, so that nothing that is still under way is taken for the answer to another
+    /// question, and tells the breaker.
+    private func failure(_ error: CacheError, isConnecting: Bool) -> CacheError {
         close()
-    }
-
-    /// Closes the connection if another one to the server broke since it was made: it may be as broken.
-    private func renew() {
-        let breaks = breaks.count
-        guard breaks != knownBreaks else { return }
-        knownBreaks = breaks
-        close()
-    }
-
-    /// Closes the connection; the next call opens a new one.
-    func close() {
-        hasAnswered = false
-        // Quitting sends a farewell and may wait for the server as long as any operation.
-        memcached_behavior_set(handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, 1)
-        memcached_quit(handle)
-        memcached_behavior_set(handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, pollTimeout)
-    }
-}
-
-extension Duration {
-    /// Whole milliseconds, at least 1: libmemcached takes 0 for an instant timeout.
-    fileprivate var milliseconds: UInt64 {
-        let (seconds, attoseconds) = components
-        return UInt64(max(1, seconds * 1000 + attoseconds / 1_000_000_000_000_000))
+        if error.code == .timeout || error.code == .unavailable {
+            state.fail(error, isConnecting: isConnecting && error.code == .unavailable)
+        }
+        return error
     }
 }

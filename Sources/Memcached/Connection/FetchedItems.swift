@@ -1,7 +1,7 @@
 import MintCache
 
-/// The items that a batch of gets found, by the indices of their keys. It is filled again and again by one lane, and
-/// keeps some of its storage.
+/// The items that a batch of gets found, by the indices of their keys. It is filled for one exchange after the other,
+/// and keeps some of its storage.
 ///
 /// Small values stand side by side in arrays that they share, and each item has a range of one: for most batches nothing
 /// is allocated, since a batch writes over the values of the one before when nobody has an item of that any more.
@@ -11,9 +11,9 @@ struct FetchedItems: ~Copyable {
     /// The size of the arrays that are shared, filled or not: so much, and no more, is kept by whoever keeps a small item.
     static let sharedSize = 64 * 1024
     /// More are seldom needed again: one get can have 255 groups.
-    static let mostKeptPlaces = 1024
+    static let mostKeptLocations = 1024
 
-    struct Place {
+    struct Location {
         /// The index of the array, and where the value is in it.
         var array = 0
         var start = 0
@@ -22,7 +22,7 @@ struct FetchedItems: ~Copyable {
         var cas: UInt64 = 0
     }
 
-    private(set) var places: [Place] = []
+    private(set) var locations: [Location] = []
     /// The first one is kept.
     private var arrays: [[UInt8]] = []
     /// The index of the array to which small values are appended.
@@ -34,16 +34,16 @@ struct FetchedItems: ~Copyable {
 
     /// The item of a key.
     subscript(index: Int) -> StoreItem? {
-        let place = places[index]
-        guard let cas = StoreItem.CAS(rawValue: place.cas) else { return nil }
-        return StoreItem(at: place.start..<place.start + place.count, of: arrays[place.array], cas: cas)
+        let location = locations[index]
+        guard let cas = StoreItem.CAS(rawValue: location.cas) else { return nil }
+        return StoreItem(at: location.start..<location.start + location.count, of: arrays[location.array], cas: cas)
     }
 
     /// Makes room for the items of so many keys, of which there is none yet.
     mutating func reset(count: Int) {
-        if places.count > Self.mostKeptPlaces { places = [] }
-        for index in 0..<min(count, places.count) { places[index].cas = 0 }
-        while places.count < count { places.append(Place()) }
+        if locations.count > Self.mostKeptLocations { locations = [] }
+        for index in 0..<min(count, locations.count) { locations[index].cas = 0 }
+        while locations.count < count { locations.append(Location()) }
         if arrays.isEmpty {
             beginArray()
         } else {
@@ -55,13 +55,13 @@ struct FetchedItems: ~Copyable {
     /// Sets the item of a key.
     mutating func set(_ index: Int, to value: UnsafeRawBufferPointer, cas: StoreItem.CAS) {
         if value.count > Self.largestShared {
-            places[index] = Place(array: arrays.count, count: value.count, cas: cas.rawValue)
+            locations[index] = Location(array: arrays.count, count: value.count, cas: cas.rawValue)
             arrays.append([UInt8](value))
         } else {
             if arrays[shared].count + value.count > Self.sharedSize { beginArray() }
             let start = arrays[shared].count
             arrays[shared].append(contentsOf: value)
-            places[index] = Place(array: shared, start: start, count: value.count, cas: cas.rawValue)
+            locations[index] = Location(array: shared, start: start, count: value.count, cas: cas.rawValue)
         }
     }
 
@@ -72,9 +72,23 @@ struct FetchedItems: ~Copyable {
         arrays[shared] += Self.beginning
     }
 
+    /// Whether there is an item of a key.
+    func hasItem(_ index: Int) -> Bool { locations[index].cas != 0 }
+
+    /// The CAS id of a key's item, and its bytes for as long as the closure runs; `nil` where there is none.
+    func withItem<Result>(_ index: Int, _ body: (UInt64, UnsafeRawBufferPointer) -> Result) -> Result? {
+        let location = locations[index]
+        guard location.cas != 0 else { return nil }
+        return arrays[location.array].withUnsafeBytes {
+            body(
+                location.cas,
+                UnsafeRawBufferPointer(rebasing: $0[location.start..<location.start + location.count]))
+        }
+    }
+
     /// Removes the items of some keys.
     mutating func remove(_ indices: Range<Int>) {
-        for index in indices { places[index].cas = 0 }
+        for index in indices { locations[index].cas = 0 }
     }
 
     /// Leaves all arrays but the first to those who have items of them. Nobody asks for an item after that, until there

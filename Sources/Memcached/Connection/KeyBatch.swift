@@ -1,11 +1,8 @@
 import MintCache
 
 /// The distinct keys of a batch of gets, their bytes side by side where C can read them. It is filled again and again
-/// by one lane and keeps its storage.
+/// for one exchange after the other, and keeps its storage.
 struct KeyBatch: ~Copyable {
-    /// libmemcached sends what fits into its write buffer of 8,196 bytes at once: keep a line below that.
-    static let longestLine = 8_000
-
     private static let largestKeptTable = 4096
 
     /// The keys' bytes, one after the other.
@@ -16,6 +13,8 @@ struct KeyBatch: ~Copyable {
     private(set) var slots = Self.freeSlots(256)
 
     var count: Int { spans.count }
+    /// How long one line with all keys is, but for the command.
+    var lineLength: Int { arena.count + spans.count }
 
     init() {}
 
@@ -50,15 +49,26 @@ struct KeyBatch: ~Copyable {
         }
     }
 
+    /// The index of the key with these bytes.
+    func index(of bytes: UnsafeRawBufferPointer) -> Int? {
+        let index = slots[slot(of: bytes)]
+        return index < 0 ? nil : Int(index)
+    }
+
+    /// By how much a key would make the line longer.
+    func growth(by key: StoreKey) -> Int {
+        key.bytes.withUnsafeBytes { index(of: $0) == nil ? $0.count + 1 : 0 }
+    }
+
     // MARK: Lines
 
-    /// The indices after `start` whose keys go on one line: at most a number of them, and of bytes.
-    func line(from start: Int, maximumKeys: Int) -> Range<Int> {
+    /// The indices after `start` whose keys go on one line of so many bytes; one key always does.
+    func line(from start: Int, length: Int) -> Range<Int> {
         var end = start
         var bytes = 0
-        while end < count, end - start < maximumKeys {
+        while end < count {
             bytes += spans[end].count + 1
-            if bytes > Self.longestLine, end > start { break }
+            if bytes > length, end > start { break }
             end += 1
         }
         return start..<end
@@ -71,10 +81,10 @@ struct KeyBatch: ~Copyable {
         arena.withUnsafeBytes { arena in
             withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: line.count) { keys in
                 withUnsafeTemporaryAllocation(of: Int.self, capacity: line.count) { lengths in
-                    for (place, span) in spans[line].enumerated() {
+                    for (position, span) in spans[line].enumerated() {
                         let key = arena.baseAddress.map { $0 + span.lowerBound }
-                        keys.initializeElement(at: place, to: key?.assumingMemoryBound(to: CChar.self))
-                        lengths.initializeElement(at: place, to: span.count)
+                        keys.initializeElement(at: position, to: key?.assumingMemoryBound(to: CChar.self))
+                        lengths.initializeElement(at: position, to: span.count)
                     }
                     return body(keys.baseAddress, lengths.baseAddress)
                 }

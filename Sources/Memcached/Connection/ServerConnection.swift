@@ -1,20 +1,24 @@
 import MintCache
 
-/// What a worker does its calls on. One thread at a time uses it, and its calls block.
+/// What a thread converses on. One thread at a time uses it, and its calls block.
 protocol ServerConnection: AnyObject {
-    /// Whether asking does not have to wait for a new connection.
-    var isReady: Bool { get }
+    /// Whether the server has answered on it, and it is used on: asking does not have to wait for a new connection.
+    var isOpen: Bool { get }
 
-    /// Asks for the keys of a batch, and does not wait for the answers. They are taken before anything else is asked.
-    func ask(for batch: borrowing KeyBatch)
+    /// Sends the writes of a batch and asks for its keys, and does not wait for the items. They are taken before anything
+    /// else is asked.
+    func ask(for batch: inout Batch)
 
     /// Takes the items of all keys of the batch that was asked for.
     ///
-    /// - Parameter items: by the indices of the keys, none before, and unspecified after an error.
-    func take(_ items: inout FetchedItems, of batch: borrowing KeyBatch) throws
+    /// - Throws: what all calls fail with.
+    func take(into batch: inout Batch) throws
 
     /// Writes, and says whether that took place.
     func write(_ operation: WriteOperation) throws -> Bool
+
+    /// Makes sure that the server answers.
+    func probe() throws
 
     /// Closes it, until it is used again.
     func close()
@@ -26,16 +30,18 @@ final class NullConnection: ServerConnection {
 
     init(value: [UInt8]) { self.value = value }
 
-    var isReady: Bool { true }
+    var isOpen: Bool { true }
 
-    func ask(for batch: borrowing KeyBatch) {}
+    func ask(for batch: inout Batch) {}
 
-    func take(_ items: inout FetchedItems, of batch: borrowing KeyBatch) {
+    func take(into batch: inout Batch) {
         guard let cas = StoreItem.CAS(rawValue: 1) else { return }
-        value.withUnsafeBytes { for index in 0..<batch.count { items.set(index, to: $0, cas: cas) } }
+        value.withUnsafeBytes { for index in 0..<batch.keys.count { batch.items.set(index, to: $0, cas: cas) } }
     }
 
     func write(_ operation: WriteOperation) -> Bool { true }
+
+    func probe() {}
 
     func close() {}
 }

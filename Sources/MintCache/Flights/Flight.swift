@@ -50,6 +50,8 @@ enum FlightOutcome<Value: Sendable>: Sendable {
     case value(Value)
     /// Someone else changed the register before the lease was taken.
     case lost
+    /// The lease is lost already, or was not taken, so nothing may be filled.
+    case gone
     /// The store did not say whether the lease was taken, so nothing may be filled.
     case trouble
 }

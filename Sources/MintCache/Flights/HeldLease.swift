@@ -1,8 +1,11 @@
 import Synchronization
 
-/// Whether a lease may be prolonged: never at the same time as the fill, which it would make miss its CAS id.
+/// How a lease stands in the store, and whether it may be prolonged: never at the same time as the fill, which it would
+/// make miss its CAS id.
 final class HeldLease: Sendable {
     private struct State {
+        /// The register as this process has written it, where the store has told its CAS id.
+        var standing: (envelope: Envelope, cas: StoreItem.CAS)?
         var isPutDown = false
         var prolongation: Promise<Void>?
         /// What is to be called off when the load is over.
@@ -10,6 +13,14 @@ final class HeldLease: Sendable {
     }
 
     private let state = Mutex(State())
+
+    /// Notes what was written under the lease, and its CAS id if the store has told it.
+    func stands(as envelope: Envelope, _ cas: StoreItem.CAS?) {
+        state.withLock { $0.standing = cas.map { (envelope, $0) } }
+    }
+
+    /// Takes what is known of the register; once, since what writes over it changes it.
+    func takeStanding() -> (envelope: Envelope, cas: StoreItem.CAS)? { state.withLock { $0.standing.take() } }
 
     /// Begins a prolongation; `nil` when the load is over.
     func beginProlongation() -> Promise<Void>? {

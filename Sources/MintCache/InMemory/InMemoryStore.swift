@@ -67,30 +67,28 @@ public final class InMemoryStore: CacheStore {
     /// Stores a value whatever stood there.
     public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
         let expiry = try expiryTime(expiry)
-        try items.withLock { try $0.store(value, under: key, until: expiry) }
+        try items.withLock { _ = try $0.store(value, under: key, until: expiry) }
     }
 
     /// Stores a value if nothing stands there.
-    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         let now = clock.now
         let expiry = try expiryTime(expiry)
         return try items.withLock { items in
-            guard items.item(key, at: now, isUse: false) == nil else { return false }
-            try items.store(value, under: key, until: expiry)
-            return true
+            guard items.item(key, at: now, isUse: false) == nil else { return .notStored }
+            return .stored(try items.store(value, under: key, until: expiry))
         }
     }
 
     /// Stores a value if the item with this CAS id stands there.
     public func compareAndSwap(
         _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
-    ) async throws -> Bool {
+    ) async throws -> StoreWrite {
         let now = clock.now
         let expiry = try expiryTime(expiry)
         return try items.withLock { items in
-            guard items.item(key, at: now, isUse: false)?.cas == cas else { return false }
-            try items.store(value, under: key, until: expiry)
-            return true
+            guard items.item(key, at: now, isUse: false)?.cas == cas else { return .notStored }
+            return .stored(try items.store(value, under: key, until: expiry))
         }
     }
 

@@ -70,9 +70,10 @@ struct S3FIFOCache {
     /// Stores a value under a new CAS id, in the room that was made for it before.
     ///
     /// A value that could never fit throws `valueTooLarge`, and what stood under its key is gone, as in memcached.
-    mutating func store(_ value: [UInt8], under key: StoreKey, until expiry: WallTime?) throws {
+    @discardableResult
+    mutating func store(_ value: [UInt8], under key: StoreKey, until expiry: WallTime?) throws -> StoreItem.CAS? {
         lastCAS += 1
-        guard let cas = StoreItem.CAS(rawValue: lastCAS) else { return }
+        guard let cas = StoreItem.CAS(rawValue: lastCAS) else { return nil }
         let size = Node.size(key, value)
         guard size <= capacity else {
             remove(key)
@@ -82,14 +83,15 @@ struct S3FIFOCache {
         }
         guard let place = places[key] else {
             while byteCount + size > capacity { evict(sparing: Self.none) }
-            return insert(
-                Node(key: key, value: value, cas: cas, expiry: expiry, isInMain: ghosts.remove(key.hashValue)))
+            insert(Node(key: key, value: value, cas: cas, expiry: expiry, isInMain: ghosts.remove(key.hashValue)))
+            return cas
         }
         while byteCount - nodes[place].size + size > capacity { evict(sparing: place) }
         resize(place, by: size - nodes[place].size)
         nodes[place].value = value
         nodes[place].cas = cas
         nodes[place].expiry = expiry
+        return cas
     }
 
     mutating func remove(_ key: StoreKey) {

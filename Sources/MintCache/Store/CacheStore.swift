@@ -33,23 +33,43 @@ public protocol CacheStore: Sendable {
     ///   the key may be gone. With `invalidDuration` for an expiry that is not positive.
     func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws
 
-    /// Stores a value if nothing stands there, and says whether it did.
+    /// Stores a value if nothing stands there.
     ///
     /// - Throws: as ``set(_:to:expiry:)``.
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite
 
-    /// Stores a value if the item with this CAS id still stands there, and says whether it did.
+    /// Stores a value if the item with this CAS id still stands there.
     ///
     /// - Throws: as ``set(_:to:expiry:)``.
     func compareAndSwap(
         _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
-    ) async throws -> Bool
+    ) async throws -> StoreWrite
+
+    /// Stores a value that nobody else ever writes under the key, over the item with a CAS id or, without one, where
+    /// nothing stands. The same as the two above, which it is by default; but since the value is unique, a store may
+    /// find out what became of the write by reading.
+    ///
+    /// A CAS id that this store has told of a write, and not by a read, may be from before the server was restarted:
+    /// where that is possible, the store writes nothing and says `notStored`.
+    ///
+    /// - Throws: as ``set(_:to:expiry:)``.
+    func write(
+        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    ) async throws -> StoreWrite
 
     /// Removes what stands there, and says whether anything did.
     func delete(_ key: StoreKey) async throws -> Bool
 }
 
 extension CacheStore {
+    /// Stores a value that nobody else ever writes under the key.
+    public func write(
+        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    ) async throws -> StoreWrite {
+        guard let cas else { return try await add(key, value, expiry: expiry) }
+        return try await compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+    }
+
     /// Reads an item in order to write over it.
     public func getForUpdate(_ key: StoreKey) async throws -> StoreItem? { try await get(key) }
 
@@ -64,47 +84,5 @@ extension CacheStore {
                 "the store gave \(items.count) items for \(others.count + 1) keys: get(_:) is to give one for each")
         }
         return (items[0], Array(items.dropFirst()))
-    }
-}
-
-/// A value as it stands in a store.
-public struct StoreItem: Sendable, Equatable {
-    /// The number that a store gives to one state of one item, to compare and swap against. It is never 0: memcached
-    /// takes 0 for "no CAS id" and answers with garbage.
-    public struct CAS: RawRepresentable, Sendable, Hashable {
-        /// The store's number.
-        public let rawValue: UInt64
-
-        /// Makes a CAS id; `nil` for 0.
-        public init?(rawValue: UInt64) {
-            guard rawValue != 0 else { return nil }
-            self.rawValue = rawValue
-        }
-    }
-
-    /// The array that the bytes are in, which others may share, and where. With a slice in their place an item would be
-    /// five words, and functions return four in registers.
-    private let array: [UInt8]
-    private let range: Range<Int>
-    /// The item's CAS id.
-    public let cas: CAS
-
-    /// The bytes: a slice of an array that other items may share. Whoever keeps it, or the item, keeps all of the array,
-    /// which `MemcachedStore` makes 64 KB large; `Array(value)` does not.
-    public var value: ArraySlice<UInt8> { array[range] }
-
-    /// Makes an item.
-    public init(value: [UInt8], cas: CAS) { self.init(at: value.indices, of: value, cas: cas) }
-
-    /// Makes an item of some of an array's bytes.
-    package init(at range: Range<Int>, of array: [UInt8], cas: CAS) {
-        self.array = array
-        self.range = range
-        self.cas = cas
-    }
-
-    /// Whether two items have the same bytes and CAS id.
-    public static func == (left: StoreItem, right: StoreItem) -> Bool {
-        left.cas == right.cas && left.value == right.value
     }
 }

@@ -27,7 +27,7 @@ struct Catalogue: Sendable {
     init(server: String, socket: String, connections: Int) throws {
         address = ServerAddress(text: server)
         self.connections = connections
-        let configuration = MemcachedStore.Configuration(connectionsPerServer: connections)
+        let configuration = MemcachedStore.Configuration()
         store = try MemcachedStore(servers: [server], configuration: configuration)
         socketStore = try MemcachedStore(servers: [socket], configuration: configuration)
         floor = try MemcachedStore(

@@ -25,16 +25,23 @@ final class CountingStore: CacheStore {
         try await base.set(key, to: value, expiry: expiry)
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> Bool {
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         count.add(1, ordering: .relaxed)
         return try await base.add(key, value, expiry: expiry)
     }
 
     func compareAndSwap(
         _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
-    ) async throws -> Bool {
+    ) async throws -> StoreWrite {
         count.add(1, ordering: .relaxed)
         return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+    }
+
+    func write(
+        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    ) async throws -> StoreWrite {
+        count.add(1, ordering: .relaxed)
+        return try await base.write(unique: value, to: key, over: cas, expiry: expiry)
     }
 
     func delete(_ key: StoreKey) async throws -> Bool {

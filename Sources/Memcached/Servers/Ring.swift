@@ -11,7 +11,8 @@ final class Ring: @unchecked Sendable {
     private let serverCount: Int
 
     init(_ servers: [MemcachedServer]) throws {
-        handle = try HandleFactory.makeHandle(servers, behaviors: [(MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED, 1)])
+        handle = try HandleFactory.makeHandle(
+            servers.map { ($0.endpoint, $0.weight) }, behaviors: [(MEMCACHED_BEHAVIOR_KETAMA_WEIGHTED, 1)])
         serverCount = servers.count
     }
 

@@ -3,12 +3,12 @@ import Testing
 @testable import Memcached
 
 @Suite("A worker's pace")
-struct PaceTests {
+struct SlowTaskBudgetTests {
     @Test("lets quick tasks go on, and slow ones for as long as one may keep the thread")
     func ahead() {
-        var pace = Pace()
+        var pace = SlowTaskBudget()
         #expect(pace.allowsNext(at: 0))
-        pace.note(slow: Pace.ahead, at: 1_000_000_000)
+        pace.note(slow: SlowTaskBudget.ahead, at: 1_000_000_000)
         #expect(pace.allowsNext(at: 1_000_000_000))
         pace.note(slow: 1000, at: 1_000_000_000)
         #expect(!pace.allowsNext(at: 1_000_000_000))
@@ -18,7 +18,7 @@ struct PaceTests {
 
     @Test("gives slow tasks a twentieth of the time in the long run")
     func share() {
-        var pace = Pace()
+        var pace = SlowTaskBudget()
         var (time, slow): (UInt64, UInt64) = (1_000_000_000, 0)
         while time < 3_000_000_000 {
             if pace.allowsNext(at: time) {

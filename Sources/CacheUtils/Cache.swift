@@ -196,8 +196,8 @@ public struct Cache: Sendable {
 
     // MARK: Going down
 
-    /// Waits until all loads, fills and invalidations that are under way have ended and all leases have been given back:
-    /// before the store is shut down, so that no other process has to wait for a lease of this one.
+    /// Waits until all loads, fills and invalidations that are under way have ended and all leases have been given
+    /// back: before the store is shut down, so that no other process has to wait for a lease of this one.
     ///
     /// ```swift
     /// await cache.drain()

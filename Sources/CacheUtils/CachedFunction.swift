@@ -35,8 +35,8 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// returns, and nobody gets an older one from then on; if the store does not take it, what was cached is removed
     /// instead, which is repeated until it succeeds.
     ///
-    /// A cached result goes on being served to others meanwhile. One refresh runs at a time, in the fleet, and is shared
-    /// by all that were called before it began.
+    /// A cached result goes on being served to others meanwhile. One refresh runs at a time, in the fleet, and is
+    /// shared by all that were called before it began.
     ///
     /// - Throws: as ``callAsFunction(_:)``; then what was cached is cached still.
     @discardableResult
@@ -56,9 +56,9 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// Removes the cached result of exactly these arguments. A call that begins after this returned gets no result
     /// that was being computed before.
     ///
-    /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached: then
-    ///   the result may still be cached, and the call is to be repeated. `CancellationError` as soon as the task is
-    ///   cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`.
+    /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached:
+    ///   then the result may still be cached, and the call is to be repeated. `CancellationError` as soon as the task
+    ///   is cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`.
     public func invalidate(_ arguments: repeat each Argument) async throws {
         try await engine.invalidate(key(repeat each arguments))
     }

@@ -3,9 +3,10 @@ import MintCache
 extension MemcachedStore {
     /// How a store uses its servers.
     public struct Configuration: Sendable, Hashable {
-        /// How many threads converse with each server, each on two connections: 1 to 16. One is fastest where the server
-        /// is on the same machine, and makes more than half a million hits a second; where servers are elsewhere and
-        /// cores are idle, two may make more. Another thread, on one more connection, writes what must be acknowledged.
+        /// How many threads converse with each server, each on two connections: 1 to 16. One is fastest where the
+        /// server is on the same machine, and makes more than half a million hits a second; where servers are elsewhere
+        /// and cores are idle, two may make more. Another thread, on one more connection, writes what must be
+        /// acknowledged.
         public var conversationsPerServer: Int
         /// How long an operation may take in all, in the queue, for connecting and on the wire: 1 ms to 1 hour.
         public var operationTimeout: Duration
@@ -17,22 +18,22 @@ extension MemcachedStore {
         public var maximumLine: Int
         /// How many calls may wait for one conversation: 1 to 10,000,000. More fail at once with the code `overloaded`.
         public var maximumWaiting: Int
-        /// How long a connection may be idle before it is renewed: 1 second to 1 day. Firewalls forget connections after
-        /// some four minutes.
+        /// How long a connection may be idle before it is renewed: 1 second to 1 day. Firewalls forget connections
+        /// after some four minutes.
         public var maximumIdle: Duration
         /// After how many time-outs in a row a server is not asked until it answers again: 1 to 1,000. A server that
         /// cannot be connected to is not asked at once.
         public var failuresToOpen: Int
-        /// Whether the server acknowledges each write by itself. Otherwise small ones are sent with what is read, and read
-        /// back: five times as fast, and not for a proxy that has several connections to one server, since it may read
-        /// before it writes.
+        /// Whether the server acknowledges each write by itself. Otherwise small ones are sent with what is read, and
+        /// read back: five times as fast, and not for a proxy that has several connections to one server, since it may
+        /// read before it writes.
         public var acknowledgesWrites: Bool
         /// Whether a lease is read before it is written over, although the store knows its CAS id: necessary behind a
         /// proxy, where a restart of a server cannot be seen. A proxy that shows itself is treated so in any case.
         public var readsBeforeFill: Bool
         /// Whether the threads that converse resume the tasks that wait for them, as long as they are quick, instead of
-        /// leaving each to Swift's executor. Twice as fast with few tasks; it has no effect on Apple's platforms and with
-        /// compilers that it was not tested with.
+        /// leaving each to Swift's executor. Twice as fast with few tasks; it has no effect on Apple's platforms and
+        /// with compilers that it was not tested with.
         public var resumesTasks: Bool
         /// For servers that want a user and a password (`-Y`).
         public var authentication: Authentication?
@@ -80,7 +81,8 @@ extension MemcachedStore {
         }
     }
 
-    /// A user and a password for memcached's own authentication, `-Y`. They are sent as they are, on every new connection.
+    /// A user and a password for memcached's own authentication, `-Y`. They are sent as they are, on every new
+    /// connection.
     public struct Authentication: Sendable, Hashable, CustomStringConvertible, CustomDebugStringConvertible,
         CustomReflectable
     {
@@ -95,7 +97,9 @@ extension MemcachedStore {
 
         /// The user; the password is never shown.
         public var description: String { "user \(user)" }
+        /// The same.
         public var debugDescription: String { description }
+        /// The user alone.
         public var customMirror: Mirror { Mirror(self, children: ["user": user]) }
 
         fileprivate func validate() throws {

@@ -8,11 +8,10 @@ import Synchronization
 /// ```
 ///
 /// No task ever blocks: one thread converses with each server, and what queues up while an exchange is under way leaves
-/// together as the next one, small writes with what is read; another thread does the writes that must be acknowledged. The
-/// thread goes on with the tasks that waited for it itself, as long as they are quick; a task that keeps it holds up
-/// others for some milliseconds at most. Keys are spread over the servers by
-/// libmemcached's ketama-weighted ring. Nothing connects before the first operation, so a store can be made before its
-/// servers are up.
+/// together as the next one, small writes with what is read; another thread does the writes that must be acknowledged.
+/// The thread goes on with the tasks that waited for it itself, as long as they are quick; a task that keeps it holds
+/// up others for some milliseconds at most. Keys are spread over the servers by libmemcached's ketama-weighted ring.
+/// Nothing connects before the first operation, so a store can be made before its servers are up.
 ///
 /// A task that is cancelled while it waits gets `CancellationError` at once. Whether its write takes place is then
 /// open, as it is after a timeout.
@@ -216,7 +215,8 @@ public final class MemcachedStore: CacheStore {
         return try await write(.compareAndSwap(key, value, cas: cas, expiry: expiry), key)
     }
 
-    /// Stores a value that nobody else ever writes under the key. A small one leaves with what is read, and is read back.
+    /// Stores a value that nobody else ever writes under the key. A small one leaves with what is read, and is read
+    /// back.
     public func write(
         unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {

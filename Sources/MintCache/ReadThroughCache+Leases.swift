@@ -124,9 +124,9 @@ extension ReadThroughCache {
 
     // MARK: Going down
 
-    /// Waits until all loads, fills and invalidations that are under way have ended and all leases have been given back.
-    /// A load that takes longer than that has its lease given back: its caller gets its value, and as a rule it is not
-    /// stored.
+    /// Waits until all loads, fills and invalidations that are under way have ended and all leases have been given
+    /// back. A load that takes longer than that has its lease given back: its caller gets its value, and as a rule it
+    /// is not stored.
     ///
     /// - Parameter patience: how long loads may take still. It is over at once when the task is cancelled.
     /// - Returns: whether everything had ended by then.

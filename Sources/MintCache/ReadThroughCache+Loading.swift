@@ -30,8 +30,8 @@ extension ReadThroughCache {
             flight.end(.failed)
             return giveBack(flight, .failure, laterLooks: Self.looksForLateLease)
         case .trouble(let isRefused):
-            // The write may have taken effect all the same, or may do so later; nobody should wait for a load that there
-            // is not.
+            // The write may have taken effect all the same, or may do so later; nobody should wait for a load that
+            // there is not.
             flights.orphan(flight)
             flight.load.end(.success(.trouble))
             flight.end(.failed)

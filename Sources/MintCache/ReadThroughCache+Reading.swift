@@ -21,8 +21,8 @@ extension ReadThroughCache {
     ) async throws -> Value {
         var machine = ReadMachine(policy: entry.policy, goal: .value, since: clock.elapsed)
         var read = parsed(consume answer, entry)
-        // What an invalidation names that has failed here is invalid for this process until it has been repeated, whoever
-        // may hold the register.
+        // What an invalidation names that has failed here is invalid for this process until it has been repeated,
+        // whoever may hold the register.
         while !pending.names(entry) {
             let decision = decide(&machine, read, coder)
             switch try await act(on: decision, machine.reason, entry, coder, load) {

@@ -6,7 +6,8 @@ import Testing
 /// of S3-FIFO, libcachesim 0.3.5 from PyPI (`S3FIFO(cache_size=n)`, on the same trace, objects of size 1).
 @Suite("Eviction")
 struct EvictionTests {
-    /// Skewed reads of 20,000 keys, then a scan of new ones, then a loop over 600, and again. All keys are eight digits.
+    /// Skewed reads of 20,000 keys, then a scan of new ones, then a loop over 600, and again. All keys are eight
+    /// digits.
     private static let trace: [Int] = {
         var (state, scan) = (UInt64(7), 1_000_000)
         return (0..<100_000).map { step in

@@ -2,7 +2,8 @@ import CacheUtils
 import TestSupport
 import Testing
 
-/// Nobody waits for another caller's load for longer than a lease runs, wherever it runs and whatever the clocks do: I4.
+/// Nobody waits for another caller's load for longer than a lease runs, wherever it runs and whatever the clocks do:
+/// I4.
 @Suite("A wait for another's load", .timeLimit(.minutes(2)))
 struct BoundedWaitTests {
     /// Where the load runs that others wait for.
@@ -41,8 +42,8 @@ struct BoundedWaitTests {
             if bench.clock.sleeping > 0 { bench.clock.advance(by: .milliseconds(500)) }
             return false
         }
-        // A lease for each of them, prolonged where there is a store, and one more. A refresh may have waited for a lease
-        // before it took its own.
+        // A lease for each of them, prolonged where there is a store, and one more. A refresh may have waited for a
+        // lease before it took its own.
         #expect(bench.clock.elapsed - began <= .seconds(place == .refreshed ? 42 : 20) * (stuck + 1))
         never.open()
         for caller in callers { _ = try await caller.value }

@@ -42,8 +42,8 @@ package final class ScriptedStore: CacheStore {
     private let tellsIDs: Bool
     private let state = Mutex(State())
 
-    /// - Parameter tellsIDs: whether CAS ids are told of writes. Without, each fill reads before it writes, so that there
-    ///   are more places for a test to stop at.
+    /// - Parameter tellsIDs: whether CAS ids are told of writes. Without, each fill reads before it writes, so that
+    ///   there are more places for a test to stop at.
     package init(_ base: any CacheStore, tellsIDs: Bool = false) {
         self.base = base
         self.tellsIDs = tellsIDs

@@ -176,8 +176,8 @@ struct Client: Sendable {
             var event = Event(kind: .call, row: row, version: -1, begin: monotonicNow(), end: 0)
             do {
                 if !isLarge, task.isMultiple(of: 2) {
-                    // A refresh has to be answered with what is there when it begins. It may load what is fresh, so none is
-                    // under way any more in the calm.
+                    // A refresh has to be answered with what is there when it begins. It may load what is fresh, so
+                    // none is under way any more in the calm.
                     let refreshes = event.begin < plan.calm - 2_000_000_000 && Int.random(in: 0..<100) == 0
                     let least = refreshes ? database.version(of: row) : 0
                     let value = try await refreshes ? functions.rows.refresh(row) : functions.rows(row)

@@ -1,5 +1,5 @@
-/// How long each call may take, for I4: as long as a load of its row takes, and twice more where it may share none, as a
-/// refresh may not that waits for one; as one lease of a process that was killed; and what the time-outs of its
+/// How long each call may take, for I4: as long as a load of its row takes, and twice more where it may share none, as
+/// a refresh may not that waits for one; as one lease of a process that was killed; and what the time-outs of its
 /// operations add up to.
 struct Waits {
     /// Two reads, and what takes the lease: half a second each, twice where the connection broke, and a busy machine.

@@ -1,7 +1,8 @@
 /// A table of decoded values, four-way set associative. What has no room in its set is kept in the one beside it, or a
 /// few sets with more than four identities would have all of theirs decoded time and again.
 ///
-/// It owns its memory and not the entries: it hands each one back once. It is not generic, because generic code would look up metadata at every step.
+/// It owns its memory and not the entries: it hands each one back once. It is not generic, because generic code would
+/// look up metadata at every step.
 struct DecodedSets: ~Copyable {
     private static let ways = 4
     private static let fewestSlots = 64

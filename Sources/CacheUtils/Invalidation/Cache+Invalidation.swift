@@ -6,8 +6,8 @@ extension Cache {
     ///
     /// A call that begins after this returned gets no value whose load began before.
     ///
-    /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached: then
-    ///   the value may still be cached, and the call is to be repeated. `CancellationError` as soon as the task is
+    /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached:
+    ///   then the value may still be cached, and the call is to be repeated. `CancellationError` as soon as the task is
     ///   cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey` for an empty key.
     public func invalidate(key: String) async throws {
         try await engine.invalidate(keys.key(named: key))
@@ -30,12 +30,12 @@ extension Cache {
     /// ```
     ///
     /// No event is lost to store trouble, and none holds up another: an invalidation that fails is repeated beside the
-    /// others, after growing pauses of up to five seconds, until it succeeds. Meanwhile this process takes what it names
-    /// for invalid. Of the same value or group one is sent at a time. Up to 10,000 are kept; with more of them the next
-    /// event is not asked for. When the sequence ends, this returns as soon as all have succeeded.
+    /// others, after growing pauses of up to five seconds, until it succeeds. Meanwhile this process takes what it
+    /// names for invalid. Of the same value or group one is sent at a time. Up to 10,000 are kept; with more of them
+    /// the next event is not asked for. When the sequence ends, this returns as soon as all have succeeded.
     ///
     /// - Throws: what the sequence or `outdated` throws; `CancellationError` when the task is cancelled;
-    ///   ``CacheError`` with code `invalidKey`, or `shutDown` when the store was shut down before all had succeeded. What
+    /// ``CacheError`` with code `invalidKey`, or `shutDown` when the store was shut down before all had succeeded. What
     ///   has not succeeded by then goes on being repeated.
     public func invalidate<Events: AsyncSequence>(
         on events: Events, _ outdated: (Events.Element) throws -> [Invalidation]

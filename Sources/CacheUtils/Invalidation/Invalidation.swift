@@ -10,7 +10,8 @@ public struct Invalidation: Sendable {
 
     private let target: Target
 
-    /// The value that ``Cache/value(forKey:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:load:)`` cached under a key.
+    /// The value that ``Cache/value(forKey:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:load:)`` cached under a
+    /// key.
     public static func key(_ name: String) -> Invalidation { Invalidation(target: .name(name)) }
 
     /// Every value in a group.

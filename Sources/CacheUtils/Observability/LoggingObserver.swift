@@ -84,7 +84,8 @@ struct LoggingObserver: CacheObserver {
 }
 
 extension Error {
-    /// The same without what is for trace level only: keys, and the error of an encoder, which may have the value in it.
+    /// The same without what is for trace level only: keys, and the error of an encoder, which may have the value in
+    /// it.
     fileprivate var withoutKeysAndValues: any Error {
         guard var error = self as? CacheError else { return self }
         error.keys = []

@@ -1,11 +1,11 @@
 import Synchronization
 
-/// Where tasks hand in their calls, from any thread and without a lock, and what says that their thread sleeps: a Treiber
-/// stack that is only pushed to and emptied as a whole, so that no link can be changed under a reader (R. K. Treiber,
-/// *Systems Programming: Coping with Parallelism*, IBM RJ 5118, 1986).
+/// Where tasks hand in their calls, from any thread and without a lock, and what says that their thread sleeps: a
+/// Treiber stack that is only pushed to and emptied as a whole, so that no link can be changed under a reader (R. K.
+/// Treiber, *Systems Programming: Coping with Parallelism*, IBM RJ 5118, 1986).
 ///
-/// That the thread sleeps is a state of the stack itself: who pushes over it, and nobody else, wakes the thread. A model
-/// of that is `Verification/Wake.pml`.
+/// That the thread sleeps is a state of the stack itself: who pushes over it, and nobody else, wakes the thread. A
+/// model of that is `Verification/Wake.pml`.
 struct CallStack: ~Copyable {
     enum Push {
         case pushed

@@ -2,8 +2,8 @@ import MintCache
 
 /// What the calls of one exchange ask for and write, and what came of it.
 ///
-/// As many calls as fit one line of keys, by keys and by bytes; a call whose keys do not fit one has a batch to itself. It
-/// is filled again and again, and keeps most of its storage.
+/// As many calls as fit one line of keys, by keys and by bytes; a call whose keys do not fit one has a batch to itself.
+/// It is filled again and again, and keeps most of its storage.
 struct Batch: ~Copyable {
     /// Further keys of calls that share them, like the groups of one cached function, and where they are in `keys`.
     private struct FurtherKeys {

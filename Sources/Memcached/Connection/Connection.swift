@@ -17,8 +17,8 @@ final class Connection: ServerConnection {
         var readsBeforeFill: Bool
     }
 
-    /// A connection that was quiet for longer may have been forgotten by the server: before a write that may not be sent
-    /// twice, a read finds out.
+    /// A connection that was quiet for longer may have been forgotten by the server: before a write that may not be
+    /// sent twice, a read finds out.
     static let moment: UInt64 = 1_000_000_000
 
     let state: ServerState
@@ -132,7 +132,8 @@ final class Connection: ServerConnection {
         batch.epoch = tellsIDs ? epoch : nil
     }
 
-    /// Waits no longer than to the end of the exchange's time, which begins when it is asked and not when its turn comes.
+    /// Waits no longer than to the end of the exchange's time, which begins when it is asked and not when its turn
+    /// comes.
     private func limitWait() {
         let time = Ticks.coarse &- began
         guard time > settings.operationTimeout / 4 else { return }
@@ -153,7 +154,8 @@ final class Connection: ServerConnection {
             // memcached answers in the order of the keys and leaves out what it has not; a proxy does in any order.
             while expected < line.upperBound, !batch.keys.key(expected, is: key) { expected += 1 }
             if expected == line.upperBound {
-                // A key that was not asked for, or came already, belongs to another exchange: the stream is out of step.
+                // A key that was not asked for, or came already, belongs to another exchange: the stream is out of
+                // step.
                 guard let index = batch.keys.index(of: key), line.contains(index), !batch.items.hasItem(index) else {
                     return ReturnCode(MEMCACHED_PROTOCOL_ERROR)
                 }
@@ -174,8 +176,8 @@ final class Connection: ServerConnection {
 
     // MARK: Recovering
 
-    /// Asks for a line again whose exchange did not end by its own END: whole where the connection broke, in halves where
-    /// the server answered with an error, so that only the keys behind it fail.
+    /// Asks for a line again whose exchange did not end by its own END: whole where the connection broke, in halves
+    /// where the server answered with an error, so that only the keys behind it fail.
     private func recover(_ failed: Range<Int>, _ code: ReturnCode, _ batch: inout Batch) throws(CacheError) {
         var code = code
         let hadAnswered = handle != nil

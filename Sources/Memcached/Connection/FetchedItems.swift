@@ -3,12 +3,14 @@ import MintCache
 /// The items that a batch of gets found, by the indices of their keys. It is filled for one exchange after the other,
 /// and keeps some of its storage.
 ///
-/// Small values stand side by side in arrays that they share, and each item has a range of one: for most batches nothing
-/// is allocated, since a batch writes over the values of the one before when nobody has an item of that any more.
+/// Small values stand side by side in arrays that they share, and each item has a range of one: for most batches
+/// nothing is allocated, since a batch writes over the values of the one before when nobody has an item of that any
+/// more.
 struct FetchedItems: ~Copyable {
     /// A larger value has an array of its own.
     static let largestShared = 1024
-    /// The size of the arrays that are shared, filled or not: so much, and no more, is kept by whoever keeps a small item.
+    /// The size of the arrays that are shared, filled or not: so much, and no more, is kept by whoever keeps a small
+    /// item.
     static let sharedSize = 64 * 1024
     /// More are seldom needed again: one get can have 255 groups.
     static let mostKeptLocations = 1024

@@ -1,8 +1,8 @@
 import CLibMemcached
 import MintCache
 
-/// The writes of one exchange. The server says nothing about them; what was read after them on the same connection shows
-/// what became of each, since each value is unique.
+/// The writes of one exchange. The server says nothing about them; what was read after them on the same connection
+/// shows what became of each, since each value is unique.
 struct ReadBackWrites {
     private enum State {
         case unsent
@@ -58,8 +58,8 @@ struct ReadBackWrites {
         return nil
     }
 
-    /// The connection broke: those that were not sent are not going to be, and of those that were only what can be seen is
-    /// certain.
+    /// The connection broke: those that were not sent are not going to be, and of those that were only what can be seen
+    /// is certain.
     mutating func interrupt(_ error: CacheError) {
         guard !writes.isEmpty else { return }
         uncertainty = error

@@ -5,8 +5,8 @@ protocol ServerConnection: AnyObject {
     /// Whether the server has answered on it, and it is used on: asking does not have to wait for a new connection.
     var isOpen: Bool { get }
 
-    /// Sends the writes of a batch and asks for its keys, and does not wait for the items. They are taken before anything
-    /// else is asked.
+    /// Sends the writes of a batch and asks for its keys, and does not wait for the items. They are taken before
+    /// anything else is asked.
     func ask(for batch: inout Batch)
 
     /// Takes the items of all keys of the batch that was asked for.

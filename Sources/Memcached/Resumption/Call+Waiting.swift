@@ -2,14 +2,15 @@ import Synchronization
 
 /// How a task waits for its call, and how it goes on.
 ///
-/// **With a store that resumes tasks**, the call is an actor that is its own executor. A task that enters it is suspended,
-/// and the call keeps the job that is the rest of the task. The thread that has the reply runs that job there and then,
-/// until the task waits for something else. What this relies on of the runtime, beyond what Swift promises:
+/// **With a store that resumes tasks**, the call is an actor that is its own executor. A task that enters it is
+/// suspended, and the call keeps the job that is the rest of the task. The thread that has the reply runs that job
+/// there and then, until the task waits for something else. What this relies on of the runtime, beyond what Swift
+/// promises:
 ///
 /// 1. a task that enters an actor with an executor of its own is handed to `enqueue(_:)` as one job, and does not go on
 ///    before that is run (ResumptionTests: "is suspended until its job is run");
 /// 2. a job that is run as one of the global executor's leaves the actor without being queued again, where the task has
-///    no isolation and prefers no executor (ResumptionTests: "goes on, on the thread that runs its job"); otherwise it is
+/// no isolation and prefers no executor (ResumptionTests: "goes on, on the thread that runs its job"); otherwise it is
 ///    queued where it belongs, which is slower and right;
 /// 3. a thread that is nobody's may run jobs (the same test).
 ///
@@ -93,8 +94,8 @@ extension Call: SerialExecutor {
         case .none: preconditionFailure("a call without a task")
         case .continuation(let continuation): continuation.resume()
         case .job(let job):
-            // In a job of its own, since an executor takes itself for the one that the task prefers when it is given the
-            // task's.
+            // In a job of its own, since an executor takes itself for the one that the task prefers when it is given
+            // the task's.
             Task.detached(priority: TaskPriority(job.priority)) { self.goOn() }
         }
     }

@@ -21,8 +21,8 @@ final class ReadyCalls: Sendable {
         self.priority = TaskPriority(priority)
     }
 
-    /// Leaves the tasks of calls whose replies are prepared to the global executor, but for those of the highest priority
-    /// among them, which it returns.
+    /// Leaves the tasks of calls whose replies are prepared to the global executor, but for those of the highest
+    /// priority among them, which it returns.
     static func leaveAllButMostUrgent(of calls: consuming CallList) -> ReadyCalls? {
         let first = takeMostUrgent(of: &calls)
         while let others = takeMostUrgent(of: &calls) { others.leave() }
@@ -73,8 +73,8 @@ final class ReadyCalls: Sendable {
         }
     }
 
-    /// The next call, which nobody else takes, and how many are left. The thread that takes it frees it, most likely, and
-    /// finds the memory for the call that its task makes next in the processor's cache.
+    /// The next call, which nobody else takes, and how many are left. The thread that takes it frees it, most likely,
+    /// and finds the memory for the call that its task makes next in the processor's cache.
     private func take() -> (call: Call, left: Int)? {
         calls.withLock { calls in calls.popFirst().map { ($0, calls.count) } }
     }

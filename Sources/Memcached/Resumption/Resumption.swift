@@ -10,8 +10,8 @@ final class Resumption: @unchecked Sendable {
     /// there are at most two threads for a role.
     private let kept = Atomic(0)
 
-    /// Takes calls whose tasks this thread is to go on with. The others go on elsewhere: those of a lower priority, and all
-    /// when tasks have kept the thread too much of late.
+    /// Takes calls whose tasks this thread is to go on with. The others go on elsewhere: those of a lower priority, and
+    /// all when tasks have kept the thread too much of late.
     func begin(_ calls: consuming CallList) -> ReadyCalls? {
         guard let calls = ReadyCalls.leaveAllButMostUrgent(of: calls) else { return nil }
         guard kept.load(ordering: .relaxed) == 0, budget.allowsNext(at: Ticks.now) else {
@@ -36,8 +36,8 @@ final class Resumption: @unchecked Sendable {
     /// A thread that has lost its role is done with its task.
     func noteReturn() { kept.subtract(1, ordering: .relaxed) }
 
-    /// For the timekeeper, which has taken the role from a thread that a task keeps: the tasks that wait for that one go on
-    /// elsewhere.
+    /// For the timekeeper, which has taken the role from a thread that a task keeps: the tasks that wait for that one
+    /// go on elsewhere.
     func leave() {
         kept.add(1, ordering: .relaxed)
         ready?.leave()

@@ -1,10 +1,10 @@
 /// How much of a thread's time slow tasks may have.
 ///
 /// Going on with a task where its reply is saves waking a thread, and is right for tasks that soon wait again. While a
-/// slow one runs, the connection waits for it. So slow tasks may take a twentieth of the thread's time, and when they have
-/// had it, tasks go on elsewhere until they are even (a leaky bucket). They may be ahead by as much as one task that kept
-/// the thread until it lost its role: what looks slow now and then is mostly a thread that had no processor, or an
-/// interrupt.
+/// slow one runs, the connection waits for it. So slow tasks may take a twentieth of the thread's time, and when they
+/// have had it, tasks go on elsewhere until they are even (a leaky bucket). They may be ahead by as much as one task
+/// that kept the thread until it lost its role: what looks slow now and then is mostly a thread that had no processor,
+/// or an interrupt.
 struct SlowTaskBudget {
     private static let factor: UInt64 = 20
     /// In nanoseconds.

@@ -1,8 +1,8 @@
-/// Whether a server is asked at all, from how its exchanges ended. A circuit breaker (M. Nygard, *Release It!*, 2007) without
-/// I/O: it is told what happened, and says what may be done. Times are nanoseconds.
+/// Whether a server is asked at all, from how its exchanges ended. A circuit breaker (M. Nygard, *Release It!*, 2007)
+/// without I/O: it is told what happened, and says what may be done. Times are nanoseconds.
 ///
-/// An exchange counts once, however many calls it has. A connection that cannot be made opens the breaker at once, since
-/// whoever tries next waits as long; of time-outs it takes some in a row, as one may be a single slow answer.
+/// An exchange counts once, however many calls it has. A connection that cannot be made opens the breaker at once,
+/// since whoever tries next waits as long; of time-outs it takes some in a row, as one may be a single slow answer.
 struct Breaker {
     private enum State {
         case closed

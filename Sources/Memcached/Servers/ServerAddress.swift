@@ -10,8 +10,8 @@ import Synchronization
 
 /// The one address of a server that all connections to it share, and renew together.
 ///
-/// Were each connection to look the name up for itself, one could invalidate on the new machine while another reads from
-/// the old one.
+/// Were each connection to look the name up for itself, one could invalidate on the new machine while another reads
+/// from the old one.
 final class ServerAddress: Sendable {
     /// Looks a host name up.
     typealias Resolver = @Sendable (_ host: String) throws -> [String]
@@ -41,8 +41,8 @@ final class ServerAddress: Sendable {
     /// How often the address was renewed: a connection that was made before that is to be renewed too.
     var generation: Int { number.load(ordering: .acquiring) }
 
-    /// The address to connect to. It is looked up if it is not known, by the calling thread and without a lock, since that
-    /// may take any time.
+    /// The address to connect to. It is looked up if it is not known, by the calling thread and without a lock, since
+    /// that may take any time.
     func current() throws -> Attempt {
         guard let name else { return Attempt(host: "", generation: generation) }
         if let known = known() { return known }

@@ -4,11 +4,11 @@ import Synchronization
 /// The thread that converses with a server: it sends what is read and what can be read back, and resumes the tasks that
 /// waited for it.
 ///
-/// It has two exchanges under way, each on a connection of its own, so that the server works at one while the tasks of the
-/// other go on. A batch is half of what is open. As a task that soon waits for the next call does so on this thread, most
-/// calls need no other one, and none has to be woken.
-// @unchecked: everything but the atomics belongs to the thread that has the role (see ``Shift``). The lists of calls are
-// changed under the queue's lock only, since the timekeeper looks into them.
+/// It has two exchanges under way, each on a connection of its own, so that the server works at one while the tasks of
+/// the other go on. A batch is half of what is open. As a task that soon waits for the next call does so on this
+/// thread, most calls need no other one, and none has to be woken.
+// @unchecked: everything but the atomics belongs to the thread that has the role (see ``Shift``). The lists of calls
+// are changed under the queue's lock only, since the timekeeper looks into them.
 final class Conversation: Worker, @unchecked Sendable {
     struct Limits {
         /// The most calls for one exchange.
@@ -109,8 +109,8 @@ final class Conversation: Worker, @unchecked Sendable {
         return inLibrary { exchange.connection.ask(for: &exchange.batch) }
     }
 
-    /// Waits for the items of the exchange that was asked first, and returns its calls, their replies prepared; `nil` when
-    /// this thread has its role no longer.
+    /// Waits for the items of the exchange that was asked first, and returns its calls, their replies prepared; `nil`
+    /// when this thread has its role no longer.
     private func receive() -> CallList? {
         let exchange = asked[0]
         let isOurs = inLibrary {

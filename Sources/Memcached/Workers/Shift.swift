@@ -1,7 +1,7 @@
 import Synchronization
 
-/// What a thread is at that could keep it, and whether the thread has its role still. The timekeeper looks, and takes the
-/// role from a thread that is kept for too long.
+/// What a thread is at that could keep it, and whether the thread has its role still. The timekeeper looks, and takes
+/// the role from a thread that is kept for too long.
 final class Shift: Sendable {
     enum Work: UInt64 {
         case none
@@ -29,7 +29,8 @@ final class Shift: Sendable {
         return Stretch(number: next)
     }
 
-    /// Ends a stretch: for the thread that is done with it, or for the timekeeper, which takes the role from the thread.
+    /// Ends a stretch: for the thread that is done with it, or for the timekeeper, which takes the role from the
+    /// thread.
     ///
     /// - Returns: whether the other one has not.
     func end(_ stretch: Stretch) -> Bool {

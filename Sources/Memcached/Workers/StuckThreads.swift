@@ -1,6 +1,7 @@
 import Synchronization
 
-/// How many threads of a server hang in the C library and were left behind: each costs a stack, and perhaps a connection.
+/// How many threads of a server hang in the C library and were left behind: each costs a stack, and perhaps a
+/// connection.
 final class StuckThreads: Sendable {
     /// So many, and then it is waited for one to come back.
     static let most = 4

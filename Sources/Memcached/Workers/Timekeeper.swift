@@ -7,8 +7,8 @@ import Musl
 #endif
 import Synchronization
 
-/// Sees to it, from a thread of its own, that no call waits for longer than its time, whatever keeps the thread that has
-/// it: the queue, the server, the C library or another caller's task.
+/// Sees to it, from a thread of its own, that no call waits for longer than its time, whatever keeps the thread that
+/// has it: the queue, the server, the C library or another caller's task.
 ///
 /// It looks every two milliseconds while there is anything to see, and sleeps when there was nothing for twenty.
 final class Timekeeper: Sendable {

@@ -1,7 +1,7 @@
 import MintCache
 
-/// A role for a thread, with what the thread uses. It stays when another thread takes the role over from one that a task
-/// keeps; one that hangs in the C library takes it along, and leaves it to a successor.
+/// A role for a thread, with what the thread uses. It stays when another thread takes the role over from one that a
+/// task keeps; one that hangs in the C library takes it along, and leaves it to a successor.
 protocol Worker: AnyObject, Sendable {
     var shift: Shift { get }
     var queue: CallQueue { get }
@@ -15,8 +15,8 @@ protocol Worker: AnyObject, Sendable {
     /// Fails the calls that began before a time, those included that the thread has taken.
     func expireCalls(before time: UInt64)
 
-    /// The timekeeper has taken the role from a thread that a task keeps: other threads go on with the tasks that wait for
-    /// that one.
+    /// The timekeeper has taken the role from a thread that a task keeps: other threads go on with the tasks that wait
+    /// for that one.
     func leaveTasks()
 
     /// The timekeeper has taken the role from a thread that hangs: fails the calls that it has taken.

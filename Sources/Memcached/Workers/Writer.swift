@@ -1,8 +1,8 @@
 import MintCache
 import Synchronization
 
-/// The thread that does the writes that a server must acknowledge one by one: invalidations, large values, and what is not
-/// unique.
+/// The thread that does the writes that a server must acknowledge one by one: invalidations, large values, and what is
+/// not unique.
 // @unchecked: everything but the atomics belongs to the thread that has the role (see ``Shift``); `current` is changed
 // under the queue's lock only.
 final class Writer: Worker, @unchecked Sendable {

@@ -1,9 +1,9 @@
 /// A random number that names one generation of a group. Random and never counted up: a counter that was evicted
 /// starts again, and with it come back the values of the generations it had before.
 ///
-/// 47 of its bits are random. The upper 16 are of the group's key, and the lowest says whether an invalidation wrote the
-/// stamp or a read that found none. The protocol compares whole stamps only; these bits are for saying why a value is a
-/// miss.
+/// 47 of its bits are random. The upper 16 are of the group's key, and the lowest says whether an invalidation wrote
+/// the stamp or a read that found none. The protocol compares whole stamps only; these bits are for saying why a value
+/// is a miss.
 struct GroupStamp: RawRepresentable, Hashable, Sendable {
     let rawValue: UInt64
 

@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Things to do when a time is over, unless they are called off before. Times are those of the clock that nobody can set.
+/// Things to do when a time is over, unless they are called off before. Times are those of the clock that nobody can
+/// set.
 ///
 /// One task sleeps for all that wait for the same duration. A `Task.sleep` for each would leave its timer behind for
 /// the whole duration although it is cancelled after a moment: at ten thousand loads a second and a lease of thirty

@@ -1,8 +1,8 @@
 /// The items of an ``InMemoryStore``, and the queues that say which of them goes when there is no room.
 ///
 /// S3-FIFO of Yang, Zhang, Qiu, Yue and Rashmi, *FIFO queues are all you need for cache eviction*, SOSP 2023. New items
-/// enter a small queue of a tenth of the capacity; one that was used twice by the time that it is at its end moves to the
-/// main queue, the others leave, and only their hashes are remembered for a while. An item whose hash is remembered
+/// enter a small queue of a tenth of the capacity; one that was used twice by the time that it is at its end moves to
+/// the main queue, the others leave, and only their hashes are remembered for a while. An item whose hash is remembered
 /// enters the main queue at once. At the end of that, an item that was used goes to its beginning again, up to three
 /// times.
 ///

@@ -22,8 +22,8 @@ public protocol CacheStore: Sendable {
     /// stores that can spare making and taking apart the lists. There are as many `others` as were asked for.
     func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?])
 
-    /// Reads an item in order to write over it: the same as ``get(_:)-(StoreKey)``, which it is by default. A store that
-    /// evicts what is not used does not take it for a use.
+    /// Reads an item in order to write over it: the same as ``get(_:)-(StoreKey)``, which it is by default. A store
+    /// that evicts what is not used does not take it for a use.
     func getForUpdate(_ key: StoreKey) async throws -> StoreItem?
 
     /// Stores a value whatever stood there.

@@ -126,6 +126,8 @@ struct BoundedWaitTests {
             answered.increment()
         }
         try await eventually {
+            // What the time brings about is to happen before it goes on.
+            for _ in 0..<500 { await Task.yield() }
             if answered.value == 0, bench.clock.sleeping > 0 { bench.clock.advance(by: .milliseconds(500)) }
             return answered.value == 1
         }

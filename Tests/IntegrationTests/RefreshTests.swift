@@ -349,8 +349,8 @@ struct RefreshTests {
     // MARK: Loads that outlast their leases
 
     @Test(
-        "or another load that outlasts its lease keeps it, is told of and is stored", arguments: StoreKind.allCases,
-        [true, false])
+        "or another load that outlasts its lease keeps it, is told of and is stored",
+        arguments: [StoreKind.inMemory, .memcached], [true, false])
     func prolonged(kind: StoreKind, refreshes: Bool) async throws {
         try await kind.withStore { store async throws in
             let scripted = ScriptedStore(store)
@@ -371,7 +371,9 @@ struct RefreshTests {
                 try await eventually { bench.clock.sleeping > 0 }
                 bench.clock.advance(by: .seconds(time))
                 try await eventually { scripted.count(.compareAndSwap) == swaps }
-                await Task.yield()
+                // Until the answer has come and the next one is scheduled.
+                _ = try await store.get(value.key())
+                await settle()
             }
             #expect(bench.statistics.snapshot.overruns == 1)
             // Longer than two of its leases.

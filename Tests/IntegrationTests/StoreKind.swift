@@ -9,12 +9,25 @@ enum StoreKind: CaseIterable, Sendable, CustomTestStringConvertible {
     case inMemory
     case memcached
     case memcachedOverSocket
+    /// Each write acknowledged by itself.
+    case acknowledged
+    /// Tasks resumed by Swift's executor.
+    case resumedElsewhere
+    case twoServers
+    /// Behind a proxy.
+    case proxyOfTwo
+    case proxyOfThree
 
     var testDescription: String {
         switch self {
         case .inMemory: "in memory"
         case .memcached: "memcached over TCP"
         case .memcachedOverSocket: "memcached over a UNIX socket"
+        case .acknowledged: "memcached that acknowledges each write"
+        case .resumedElsewhere: "memcached, tasks resumed elsewhere"
+        case .twoServers: "two servers"
+        case .proxyOfTwo: "two servers behind a proxy"
+        case .proxyOfThree: "three servers behind a proxy"
         }
     }
 
@@ -24,6 +37,20 @@ enum StoreKind: CaseIterable, Sendable, CustomTestStringConvertible {
         case .inMemory: try await body(InMemoryStore())
         case .memcached: try await withMemcached(.tcp) { store, _ in try await body(store) }
         case .memcachedOverSocket: try await withMemcached(.unixSocket) { store, _ in try await body(store) }
+        case .acknowledged:
+            var configuration = testConfiguration
+            configuration.acknowledgesWrites = true
+            try await withMemcached(configuration: configuration) { store, _ in try await body(store) }
+        case .resumedElsewhere:
+            var configuration = testConfiguration
+            configuration.resumesTasks = false
+            try await withMemcached(configuration: configuration) { store, _ in try await body(store) }
+        case .twoServers:
+            let servers = try [MemcachedProcess(), MemcachedProcess()]
+            defer { for server in servers { server.stop() } }
+            try await withServers(servers.map(\.address)) { try await body($0) }
+        case .proxyOfTwo: try await withProxy(of: 2) { store, _ in try await body(store) }
+        case .proxyOfThree: try await withProxy(of: 3) { store, _ in try await body(store) }
         }
     }
 }
@@ -37,9 +64,28 @@ func withMemcached(
 ) async throws {
     let server = try MemcachedProcess(listener, options: options)
     defer { server.stop() }
-    let store = try MemcachedStore(servers: [server.address], configuration: configuration)
+    try await withServers([server.address], configuration: configuration) { try await body($0, server) }
+}
+
+/// Runs a test on a store and the proxy that it talks to.
+func withProxy(
+    of serverCount: Int, options: [String] = [],
+    configuration: MemcachedStore.Configuration = testConfiguration,
+    _ body: (MemcachedStore, ProxyProcess) async throws -> Void
+) async throws {
+    let proxy = try ProxyProcess(serverCount: serverCount, options: options)
+    defer { proxy.stop() }
+    try await withServers([proxy.address], configuration: configuration) { try await body($0, proxy) }
+}
+
+/// Runs a test on a store, which is shut down after.
+func withServers(
+    _ addresses: [String], configuration: MemcachedStore.Configuration = testConfiguration,
+    _ body: (MemcachedStore) async throws -> Void
+) async throws {
+    let store = try MemcachedStore(servers: addresses, configuration: configuration)
     do {
-        try await body(store, server)
+        try await body(store)
     } catch {
         await store.shutdown()
         throw error

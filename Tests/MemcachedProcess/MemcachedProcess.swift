@@ -186,14 +186,19 @@ package final class MemcachedProcess: @unchecked Sendable {
             var socketAddress = sockaddr_un()
             socketAddress.sun_family = sa_family_t(AF_UNIX)
             withUnsafeMutableBytes(of: &socketAddress.sun_path) { $0.copyBytes(from: address.utf8) }
-            return canConnect(AF_UNIX, &socketAddress)
+            return Self.canConnect(AF_UNIX, &socketAddress)
         }
-        var socketAddress = Self.loopback(port: port)
+        return Self.canConnect(toPort: port)
+    }
+
+    /// Whether something listens on a loopback port.
+    static func canConnect(toPort port: UInt16) -> Bool {
+        var socketAddress = loopback(port: port)
         return canConnect(AF_INET, &socketAddress)
     }
 
-    private func canConnect<Address>(_ family: Int32, _ address: inout Address) -> Bool {
-        let descriptor = socket(family, Self.streamType, 0)
+    private static func canConnect<Address>(_ family: Int32, _ address: inout Address) -> Bool {
+        let descriptor = socket(family, streamType, 0)
         defer { close(descriptor) }
         return withUnsafeBytes(of: &address) { bytes in
             guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }

@@ -191,6 +191,15 @@ package final class MemcachedProcess: @unchecked Sendable {
         return Self.canConnect(toPort: port)
     }
 
+    /// A connection to a loopback port.
+    package static func connect(toPort port: UInt16) -> Int32? {
+        let descriptor = socket(AF_INET, streamType, 0)
+        var address = loopback(port: port)
+        if connect(descriptor, AF_INET, &address) { return descriptor }
+        close(descriptor)
+        return nil
+    }
+
     /// Whether something listens on a loopback port.
     static func canConnect(toPort port: UInt16) -> Bool {
         var socketAddress = loopback(port: port)
@@ -200,9 +209,19 @@ package final class MemcachedProcess: @unchecked Sendable {
     private static func canConnect<Address>(_ family: Int32, _ address: inout Address) -> Bool {
         let descriptor = socket(family, streamType, 0)
         defer { close(descriptor) }
-        return withUnsafeBytes(of: &address) { bytes in
+        return connect(descriptor, family, &address)
+    }
+
+    private static func connect<Address>(_ descriptor: Int32, _ family: Int32, _ address: inout Address) -> Bool {
+        withUnsafeBytes(of: &address) { bytes in
             guard let pointer = bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self) else { return false }
-            return connect(descriptor, pointer, socklen_t(bytes.count)) == 0
+            #if canImport(Darwin)
+            return Darwin.connect(descriptor, pointer, socklen_t(bytes.count)) == 0
+            #elseif canImport(Glibc)
+            return Glibc.connect(descriptor, pointer, socklen_t(bytes.count)) == 0
+            #else
+            return Musl.connect(descriptor, pointer, socklen_t(bytes.count)) == 0
+            #endif
         }
     }
 }

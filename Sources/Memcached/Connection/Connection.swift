@@ -60,7 +60,7 @@ final class Connection: ServerConnection {
             isHurried = false
             let idle = Ticks.coarse &- min(lastAnswer, Ticks.coarse)
             if idle < Self.moment || (idle < settings.longestIdle && !isForWrite) { return }
-            if idle < settings.longestIdle, ping() == .success { return }
+            if idle < settings.longestIdle, isAlive() { return }
         }
         try open()
     }
@@ -74,9 +74,16 @@ final class Connection: ServerConnection {
         lastAnswer = Ticks.coarse
     }
 
-    private func ping() -> ReturnCode {
-        guard let handle else { return ReturnCode(MEMCACHED_CONNECTION_FAILURE) }
-        return Opening.ping(handle)
+    /// Reads something that is not there, to see that the server answers.
+    private func isAlive() -> Bool {
+        guard let handle, let key = try? StoreKey("cache-utils:ping") else { return false }
+        var keys = KeyBatch()
+        _ = keys.index(of: key)
+        guard handle.ask(for: 0..<1, of: keys) == .success else { return false }
+        while true {
+            let (hasItem, code) = handle.fetch()
+            if !hasItem { return code == .success }
+        }
     }
 
     func probe() throws {
@@ -250,7 +257,7 @@ final class Connection: ServerConnection {
     private func failure(_ error: CacheError, isConnecting: Bool) -> CacheError {
         close()
         if error.code == .timeout || error.code == .unavailable {
-            state.fail(error, isConnecting: isConnecting && error.code == .unavailable)
+            state.fail(error, isConnecting: isConnecting)
         }
         return error
     }

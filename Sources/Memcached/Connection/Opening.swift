@@ -57,14 +57,14 @@ struct Opening {
     }
 
     private func firstCommand(_ handle: Handle) -> ReturnCode {
-        guard let authentication = settings.authentication else { return Self.ping(handle) }
+        guard let authentication = settings.authentication else { return Self.greet(handle) }
         // With -Y the server takes the value of the first `set` for a user and a password, and stores nothing.
         guard let key = try? StoreKey("cache-utils:authentication") else { return ReturnCode(MEMCACHED_AUTH_FAILURE) }
         return handle.perform(.set(key, Array("\(authentication.user) \(authentication.password)".utf8), expiry: 0))
     }
 
-    /// Has the server answer anything.
-    static func ping(_ handle: Handle) -> ReturnCode {
+    /// Has the server answer anything, once: the library keeps the answer, and does not ask again.
+    private static func greet(_ handle: Handle) -> ReturnCode {
         var code = ReturnCode(memcached_version(handle.memcached))
         // It says only that something went wrong.
         if code.rawValue == MEMCACHED_SOME_ERRORS { code = ReturnCode(memcached_last_error(handle.memcached)) }

@@ -1,0 +1,81 @@
+import CacheUtils
+import Memcached
+import MemcachedProcess
+import TestSupport
+import Testing
+
+/// What proxies do, with nutcracker in front of real servers.
+@Suite("Behind a proxy", .timeLimit(.minutes(2)))
+struct ProxyTests {
+    @Test("items come in any order: a read of several keys with a miss among them finds the others", arguments: [2, 3])
+    func anyOrder(serverCount: Int) async throws {
+        try await withProxy(of: serverCount) { store, _ async throws in
+            let keys = try (0..<200).map { try StoreKey("key:\($0)") }
+            for (number, key) in keys.enumerated() where number % 12 != 5 {
+                try await store.set(key, to: Array("\(number)".utf8), expiry: nil)
+            }
+            for _ in 1...3 {
+                let items = try await store.get(keys)
+                for (number, item) in items.enumerated() {
+                    #expect(item?.bytes == (number % 12 == 5 ? nil : Array("\(number)".utf8)))
+                }
+            }
+        }
+    }
+
+    @Test("values in groups are hits, however many are asked for together")
+    func grouped() async throws {
+        try await withProxy(of: 2) { store, _ async throws in
+            let bench = Bench(store)
+            let city = bench.city(groups: ["people", "artists"])
+            for _ in 1...2 {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for number in 0..<300 { group.addTask { _ = try await city("\(number)") } }
+                    try await group.waitForAll()
+                }
+                await bench.settle()
+            }
+            #expect(await bench.database.queries == 300)
+        }
+    }
+
+    @Test("a dead backend costs the keys behind it, and no others")
+    func deadBackend() async throws {
+        try await withProxy(of: 2, options: ["server_retry_timeout: 60000"]) { store, proxy async throws in
+            let keys = try (0..<60).map { try StoreKey("key:\($0)") }
+            for key in keys { try await store.set(key, to: [1], expiry: nil) }
+            proxy.servers[0].stop()
+            // Together, so that they share exchanges.
+            let found = try await withThrowingTaskGroup(of: (StoreKey, Bool).self) { group in
+                for key in keys {
+                    group.addTask {
+                        do { return (key, try await store.get(key) != nil) } catch is CacheError { return (key, false) }
+                    }
+                }
+                return try await group.reduce(into: Set<StoreKey>()) { if $1.1 { $0.insert($1.0) } }
+            }
+            let direct = try MemcachedStore(servers: [proxy.servers[1].address])
+            var there: Set<StoreKey> = []
+            for key in keys where try await direct.get(key) != nil { there.insert(key) }
+            await direct.shutdown()
+            #expect(found == there && !there.isEmpty && there.count < keys.count)
+        }
+    }
+
+    @Test("a proxy with several connections to a server is good where each write is acknowledged")
+    func severalConnections() async throws {
+        var configuration = testConfiguration
+        configuration.acknowledgesWrites = true
+        configuration.readsBeforeFill = true
+        try await withProxy(of: 2, options: ["server_connections: 4"], configuration: configuration) {
+            store, _ async throws in
+            let bench = Bench(store)
+            let city = bench.city()
+            for _ in 1...2 {
+                for number in 0..<50 { _ = try await city("\(number)") }
+                await bench.settle()
+            }
+            #expect(await bench.database.queries == 50)
+        }
+    }
+}

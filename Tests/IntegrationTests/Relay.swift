@@ -1,0 +1,102 @@
+import Foundation
+import MemcachedProcess
+import Synchronization
+
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Hands on what goes between clients and a server, counts it, and does to it what networks do.
+final class Relay: Sendable {
+    private struct State {
+        var connections: [Int32] = []
+        /// Connections up to this one are forgotten: what comes on them is swallowed.
+        var forgotten = -1
+        var lines: [String] = []
+    }
+
+    let address: String
+    private let listener: Int32
+    private let state = Mutex(State())
+
+    /// Starts to listen.
+    ///
+    /// - Parameters:
+    ///   - port: the loopback port of the server.
+    ///   - say: what to hand on for what the server has said; the number of the connection and the text.
+    init(toPort port: UInt16, say: @escaping @Sendable (Int, [UInt8]) -> [UInt8] = { $1 }) throws {
+        let (descriptor, own) = try MemcachedProcess.listener()
+        address = "127.0.0.1:\(own)"
+        listener = descriptor
+        Thread.detachNewThread { [self] in
+            while true {
+                let client = accept(listener, nil, nil)
+                guard client >= 0 else { return }
+                guard let server = MemcachedProcess.connect(toPort: port) else {
+                    close(client)
+                    continue
+                }
+                let number = state.withLock { state in
+                    state.connections += [client, server]
+                    return state.connections.count / 2 - 1
+                }
+                Thread.detachNewThread { [self] in pump(number, client, server, isRequest: true) { $0 } }
+                Thread.detachNewThread { [self] in pump(number, server, client, isRequest: false) { say(number, $0) } }
+            }
+        }
+    }
+
+    /// The lines of requests, of all connections.
+    var lines: [String] { state.withLock(\.lines) }
+
+    /// How many connections were made.
+    var connectionCount: Int { state.withLock { $0.connections.count / 2 } }
+
+    func forgetLines() { state.withLock { $0.lines = [] } }
+
+    /// From now on swallows what comes on the connections that there are, as a firewall does that has forgotten them.
+    func forgetConnections() { state.withLock { $0.forgotten = $0.connections.count / 2 - 1 } }
+
+    /// Ends the connections that there are.
+    func cut() { for descriptor in state.withLock(\.connections) { shutdown(descriptor, Int32(SHUT_RDWR)) } }
+
+    func stop() {
+        shutdown(listener, Int32(SHUT_RDWR))
+        close(listener)
+        cut()
+    }
+
+    private func pump(
+        _ number: Int, _ from: Int32, _ to: Int32, isRequest: Bool, _ change: ([UInt8]) -> [UInt8]
+    ) {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = recv(from, &buffer, buffer.count, 0)
+            guard count > 0 else { break }
+            let isForgotten = state.withLock { state in
+                if isRequest {
+                    let text = String(decoding: buffer[..<count], as: UTF8.self)
+                    state.lines += text.split(separator: "\r\n").map(String.init)
+                }
+                return number <= state.forgotten
+            }
+            if isForgotten { continue }
+            let bytes = change(Array(buffer[..<count]))
+            #if canImport(Darwin)
+            let flags: Int32 = 0
+            #else
+            let flags = Int32(MSG_NOSIGNAL)
+            #endif
+            guard bytes.isEmpty || send(to, bytes, bytes.count, flags) == bytes.count else { break }
+        }
+        shutdown(to, Int32(SHUT_RDWR))
+    }
+}
+
+extension MemcachedProcess {
+    var port: UInt16 { address.split(separator: ":").last.flatMap { UInt16($0) } ?? 0 }
+}

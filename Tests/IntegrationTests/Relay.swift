@@ -17,6 +17,8 @@ final class Relay: Sendable {
         /// Connections up to this one are forgotten: what comes on them is swallowed.
         var forgotten = -1
         var lines: [String] = []
+        /// Connections up to this one hand the server's answers on a byte at a time, five a second.
+        var trickling = -1
     }
 
     let address: String
@@ -61,6 +63,9 @@ final class Relay: Sendable {
     /// From now on swallows what comes on the connections that there are, as a firewall does that has forgotten them.
     func forgetConnections() { state.withLock { $0.forgotten = $0.connections.count / 2 - 1 } }
 
+    /// From now on hands on what the server says a byte at a time, on the connections that there are.
+    func trickle() { state.withLock { $0.trickling = $0.connections.count / 2 - 1 } }
+
     /// Ends the connections that there are.
     func cut() { for descriptor in state.withLock(\.connections) { shutdown(descriptor, Int32(SHUT_RDWR)) } }
 
@@ -77,24 +82,30 @@ final class Relay: Sendable {
         while true {
             let count = recv(from, &buffer, buffer.count, 0)
             guard count > 0 else { break }
-            let isForgotten = state.withLock { state in
+            let (isForgotten, trickles) = state.withLock { state in
                 if isRequest {
                     let text = String(decoding: buffer[..<count], as: UTF8.self)
                     state.lines += text.split(separator: "\r\n").map(String.init)
                 }
-                return number <= state.forgotten
+                return (number <= state.forgotten, !isRequest && number <= state.trickling)
             }
             if isForgotten { continue }
             let bytes = change(Array(buffer[..<count]))
-            #if canImport(Darwin)
-            let flags: Int32 = 0
-            #else
-            let flags = Int32(MSG_NOSIGNAL)
-            #endif
-            guard bytes.isEmpty || send(to, bytes, bytes.count, flags) == bytes.count else { break }
+            let pieces = trickles ? bytes.map { [$0] } : [bytes]
+            let isSent = pieces.allSatisfy { piece in
+                if trickles { usleep(200_000) }
+                return piece.isEmpty || send(to, piece, piece.count, Self.flags) == piece.count
+            }
+            guard isSent else { break }
         }
         shutdown(to, Int32(SHUT_RDWR))
     }
+
+    #if canImport(Darwin)
+    private static let flags: Int32 = 0
+    #else
+    private static let flags = Int32(MSG_NOSIGNAL)
+    #endif
 }
 
 extension MemcachedProcess {

@@ -1,0 +1,192 @@
+import CacheUtils
+import Foundation
+import MemcachedProcess
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Memcached
+
+/// Servers, networks and resolvers that do not answer. Bounds are in whole seconds, and wide.
+@Suite("What does not answer", .serialized, .timeLimit(.minutes(2)))
+struct StalledServerTests {
+    private let key = StoreKey(trusted: Array("key".utf8))
+
+    private func configuration(_ change: (inout MemcachedStore.Configuration) -> Void = { _ in })
+        -> MemcachedStore.Configuration
+    {
+        var configuration = MemcachedStore.Configuration()
+        change(&configuration)
+        return configuration
+    }
+
+    private func seconds(_ body: () async throws -> Void) async rethrows -> Double {
+        let began = ContinuousClock.now
+        try await body()
+        return (ContinuousClock.now - began) / .seconds(1)
+    }
+
+    private func answers(_ store: MemcachedStore) async -> Bool {
+        do { _ = try await store.get(key) } catch { return false }
+        return true
+    }
+
+    @Test("ends a call at its deadline, though a byte comes now and then, and leaves the thread behind")
+    func trickle() async throws {
+        let server = try MemcachedProcess()
+        let relay = try Relay(toPort: server.port)
+        defer {
+            relay.stop()
+            server.stop()
+        }
+        try await withServers([relay.address], configuration: configuration()) { store async throws in
+            try await store.set(key, to: [UInt8](repeating: 1, count: 50), expiry: nil)
+            _ = try await store.get(key)
+            relay.trickle()
+            // The answer would take some 16 seconds.
+            let time = await seconds {
+                let error = await #expect(throws: CacheError.self) { try await store.get(key) }
+                #expect(error?.code == .timeout)
+            }
+            #expect(time < 5)
+            // On connections that are new.
+            let again = try await seconds { try await eventually { await answers(store) } }
+            #expect(again < 10)
+        }
+    }
+
+    @Test("a resolver that takes its time holds up no call for longer than its deadline")
+    func slowResolver() async throws {
+        let server = try MemcachedProcess()
+        defer { server.stop() }
+        let lookUps = Counter()
+        let store = try MemcachedStore(servers: [MemcachedServer("somewhere:\(server.port)")], configuration: configuration()) {
+            _ in
+            if lookUps.increment() <= 2 { sleep(6) }
+            return ["127.0.0.1"]
+        }
+        let time = await seconds {
+            await withDiscardingTaskGroup { group in
+                for _ in 0..<20 { group.addTask { _ = try? await store.get(key) } }
+            }
+        }
+        #expect(time < 5)
+        try await eventually { await answers(store) }
+        await store.shutdown()
+    }
+
+    @Test("all connections to a server share one address, looked up once, and again when one has broken")
+    func oneAddress() async throws {
+        let server = try MemcachedProcess()
+        defer { server.stop() }
+        let lookUps = Counter()
+        let store = try MemcachedStore(
+            servers: [MemcachedServer("somewhere:\(server.port)")],
+            configuration: configuration { $0.operationTimeout = .seconds(30) }
+        ) { host in
+            #expect(host == "somewhere")
+            lookUps.increment()
+            return ["127.0.0.1"]
+        }
+        for _ in 1...3 {
+            try await store.set(key, to: [1], expiry: nil)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<200 { group.addTask { _ = try await store.get(key) } }
+                try await group.waitForAll()
+            }
+        }
+        // Two threads may have begun at the same time.
+        #expect(lookUps.value <= 2)
+        let before = lookUps.value
+        server.stop()
+        try server.start()
+        try await eventually { await answers(store) }
+        _ = try await store.delete(key)
+        #expect(lookUps.value > before)
+        await store.shutdown()
+    }
+
+    @Test("a server that hangs costs one operation timeout, and then nothing until it answers again")
+    func breaker() async throws {
+        let server = try MemcachedProcess()
+        defer { server.stop() }
+        try await withServers([server.address], configuration: configuration()) { store async throws in
+            let bench = Bench(store, clock: ManualClock(advancesInSleep: true))
+            let value = bench.cache.cached("value", ttl: .seconds(60)) { (number: Int) in
+                try await Task.sleep(for: .milliseconds(5))
+                return number
+            }
+            _ = try await value(-1)
+            server.suspend()
+            // 0.16 seconds without a cache, and 31 in the first edition.
+            let time = try await seconds {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for task in 0..<64 {
+                        group.addTask {
+                                for call in 0..<31 {
+                                let answer = try await value(task * 100 + call)
+                                #expect(answer == task * 100 + call)
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+            }
+            #expect(time < 8)
+            #expect(!store.status[0].isAvailable)
+            let error = await #expect(throws: CacheError.self) { try await store.get(key) }
+            #expect(error?.code == .unavailable)
+            // An invalidation is tried all the same.
+            let invalidation = await #expect(throws: CacheError.self) { try await store.delete(key) }
+            #expect(invalidation?.code == .timeout)
+            server.resume()
+            // The store finds out by itself.
+            try await eventually { store.status[0].isAvailable }
+            #expect(try await store.get(key) == nil)
+        }
+    }
+
+    @Test("a server that nothing listens for is probed by the store, and asked when it is there")
+    func notYetThere() async throws {
+        let server = try MemcachedProcess()
+        server.stop()
+        try await withServers([server.address], configuration: configuration()) { store async throws in
+            await #expect(throws: CacheError.self) { try await store.get(key) }
+            #expect(!store.status[0].isAvailable)
+            try server.start()
+            defer { server.stop() }
+            try await eventually { store.status[0].isAvailable }
+            #expect(try await store.get(key) == nil)
+        }
+    }
+
+    @Test("more calls than may wait fail at once")
+    func backpressure() async throws {
+        let server = try MemcachedProcess()
+        defer { server.stop() }
+        let configuration = configuration {
+            $0.maximumWaiting = 50
+            $0.operationTimeout = .seconds(60)
+        }
+        try await withServers([server.address], configuration: configuration) { store async throws in
+            _ = try await store.get(key)
+            server.suspend()
+            let overloaded = Counter()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<1000 {
+                    group.addTask {
+                        do { _ = try await store.get(key) } catch let error as CacheError {
+                            #expect(error.code == .overloaded)
+                            overloaded.increment()
+                        }
+                    }
+                }
+                try await eventually { overloaded.value > 0 && store.waiting <= 50 }
+                server.resume()
+                try await group.waitForAll()
+            }
+            #expect(overloaded.value > 0)
+            #expect(try await store.get(key) == nil)
+        }
+    }
+}

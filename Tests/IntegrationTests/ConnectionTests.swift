@@ -158,7 +158,8 @@ struct ConnectionTests {
             configuration.authentication = password.map { .init(user: "someone", password: $0) }
             return configuration
         }
-        try await withMemcached(options: ["-Y", file], configuration: configuration("secret")) { store, _ async throws in
+        try await withMemcached(options: ["-Y", file], configuration: configuration("secret")) {
+            store, _ async throws in
             let bench = Bench(store)
             for _ in 1...2 {
                 _ = try await bench.city()("paris")
@@ -218,7 +219,9 @@ struct ConnectionTests {
         try await withMemcached { store, server async throws in
             let other = try MemcachedStore(servers: [server.address], configuration: testConfiguration)
             // All connections are open, so that ids are told that would do for all of them.
-            for number in 0..<4 { _ = try await store.write(unique: [1], to: StoreKey("k\(number)"), over: nil, expiry: nil) }
+            for number in 0..<4 {
+                _ = try await store.write(unique: [1], to: StoreKey("k\(number)"), over: nil, expiry: nil)
+            }
             let told = try #require(try await store.write(unique: [2], to: key, over: nil, expiry: nil).cas)
             #expect(try await store.write(unique: [3], to: key, over: told, expiry: nil).isStored)
             let last = try #require(try await store.write(unique: [2], to: StoreKey("x"), over: nil, expiry: nil).cas)

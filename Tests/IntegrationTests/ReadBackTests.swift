@@ -38,7 +38,8 @@ struct ReadBackTests {
                 let winners = try await withThrowingTaskGroup(of: UInt8?.self) { group in
                     for number in UInt8(0)..<50 {
                         group.addTask {
-                            try await store.write(unique: [number], to: key, over: nil, expiry: nil).isStored ? number : nil
+                            try await store.write(unique: [number], to: key, over: nil, expiry: nil).isStored
+                                ? number : nil
                         }
                     }
                     return try await group.reduce(into: [UInt8]()) { if let number = $1 { $0.append(number) } }

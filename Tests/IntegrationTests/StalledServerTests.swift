@@ -60,7 +60,9 @@ struct StalledServerTests {
         let server = try MemcachedProcess()
         defer { server.stop() }
         let lookUps = Counter()
-        let store = try MemcachedStore(servers: [MemcachedServer("somewhere:\(server.port)")], configuration: configuration()) {
+        let store = try MemcachedStore(
+            servers: [MemcachedServer("somewhere:\(server.port)")], configuration: configuration()
+        ) {
             _ in
             if lookUps.increment() <= 2 { sleep(6) }
             return ["127.0.0.1"]
@@ -123,7 +125,7 @@ struct StalledServerTests {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for task in 0..<64 {
                         group.addTask {
-                                for call in 0..<31 {
+                            for call in 0..<31 {
                                 let answer = try await value(task * 100 + call)
                                 #expect(answer == task * 100 + call)
                             }

@@ -17,7 +17,8 @@ package final class ProxyProcess: @unchecked Sendable {
     // @unchecked: the test that started the proxy is the only one to stop it.
     private var pid: pid_t = 0
     private var watchdog: pid_t = 0
-    private let folder = FileManager.default.temporaryDirectory.appending(path: "cache-utils-proxy-\(UUID().uuidString)")
+    private let folder = FileManager.default.temporaryDirectory.appending(
+        path: "cache-utils-proxy-\(UUID().uuidString)")
 
     /// Starts servers and a proxy in front of them, and waits until it accepts connections.
     ///
@@ -50,7 +51,8 @@ package final class ProxyProcess: @unchecked Sendable {
                 "-c", file.path, "-a", "127.0.0.1", "-s", "\(try MemcachedProcess.freePort())",
                 "-o", folder.appending(path: "log").path,
             ])
-        let watch = "trap '' HUP INT TERM; while kill -0 \(getpid()) && kill -0 \(pid); do sleep 1; done; kill -9 \(pid)"
+        let watch =
+            "trap '' HUP INT TERM; while kill -0 \(getpid()) && kill -0 \(pid); do sleep 1; done; kill -9 \(pid)"
         watchdog = try MemcachedProcess.spawn("sh", ["-c", "{ \(watch); } 2>/dev/null"])
         for _ in 0..<1000 {
             usleep(10_000)

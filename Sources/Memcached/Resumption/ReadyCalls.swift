@@ -46,17 +46,17 @@ final class ReadyCalls: Sendable {
     /// Goes on with the tasks on this thread, and leaves those that remain when they are not quick.
     ///
     /// - Returns: when they were slow, the processor time in nanoseconds for which they have kept the thread.
-    func runHere() -> UInt64? {
-        let (began, processorBegan) = (Ticks.now, Ticks.processorTime)
+    func runHere(_ clock: ThreadClock = .system) -> UInt64? {
+        let (began, processorBegan) = (clock.time(), clock.processorTime())
         var count = 0
         while let (call, left) = take() {
             call.finishHere()
             count += 1
             // Looking at the clock after each would cost as much as some tasks do.
             guard count <= 2 || count.isMultiple(of: 8) || left == 0 else { continue }
-            guard Ticks.now - began > Self.allowance(count) else { continue }
+            guard clock.time() - began > Self.allowance(count) else { continue }
             // The thread may have been without a processor.
-            let effort = Ticks.processorTime - processorBegan
+            let effort = clock.processorTime() - processorBegan
             guard effort > Self.allowance(count) else { continue }
             leave()
             return effort

@@ -55,18 +55,14 @@ final class Conversation: Worker, @unchecked Sendable {
         while true {
             if asked.isEmpty {
                 switch queue.wait(atMost: state.untilProbe) {
-                case .calls: break
-                case .attention:
-                    guard state.untilProbe != 0 || probe() else { return }
-                    continue
+                case .calls: guard ask(inHand: 0) else { return }
+                case .attention: guard state.untilProbe != 0 || probe() else { return }
                 case .closed: return end()
                 }
+            } else {
+                // So that the server is busy while this thread takes the items of the other exchange.
+                guard ask(inHand: 0), let calls = receive(), ask(inHand: calls.count), resume(calls) else { return }
             }
-            // So that the server is busy while this thread takes the items of the other exchange.
-            guard ask(inHand: 0) else { return }
-            guard !asked.isEmpty else { continue }
-            guard let calls = receive() else { return }
-            guard ask(inHand: calls.count), resume(calls) else { return }
         }
     }
 

@@ -50,3 +50,12 @@ extension Duration {
         return UInt64(max(0, seconds)) * 1_000_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000)
     }
 }
+
+/// What a thread measures its own work with, in nanoseconds; injected by tests.
+struct ThreadClock: Sendable {
+    /// It goes on while the thread has no processor.
+    var time: @Sendable () -> UInt64
+    var processorTime: @Sendable () -> UInt64
+
+    static let system = ThreadClock(time: { Ticks.now }, processorTime: { Ticks.processorTime })
+}

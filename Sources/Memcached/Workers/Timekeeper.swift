@@ -107,7 +107,8 @@ final class Timekeeper: Sendable {
             switch stretch.work {
             case .none: return
             case .tasks:
-                guard duration + 1 >= longestTurn / 2, worker.shift.end(stretch) else { return }
+                // It was at the same at the last look.
+                guard worker.shift.end(stretch) else { return }
                 worker.leaveTasks()
             case .library:
                 // It ends by itself as a rule, soon after the operation timeout.

@@ -41,6 +41,9 @@
 #ifndef FILL_TROUBLES
 #define FILL_TROUBLES 0 /* fills that the store does not confirm, and that happen now, later or never */
 #endif
+#ifndef RESTARTS
+#define RESTARTS 0  /* of the value key's server, whose CAS ids then begin again; only with leases that are read back */
+#endif
 #ifndef WAIT_LIMIT
 #define WAIT_LIMIT 1 /* whether a caller may lose patience and load without a lease */
 #endif
@@ -88,6 +91,13 @@ bool f_orphaned[FLIGHTS];   /* it has ended, and the register may carry its toke
 bool f_leaseOver[FLIGHTS];
 /* I3: its lease runs, its load has begun, and nothing has taken the register from it. */
 bool f_holds[FLIGHTS];
+#ifdef READ_BACK
+/* The CAS id that the store told of the lease when it was read back, and whether no restart came since. */
+byte f_told[FLIGHTS];
+bool f_isCurrent[FLIGHTS];
+byte restarts = RESTARTS;
+byte oldID;     /* one that was told before a restart */
+#endif
 byte flights;
 
 /* Loads without a lease: 1 for a caller that waits for the next one to begin, 2 for one that has its version. */
@@ -113,7 +123,13 @@ inline occupyV(f) {
     if
     :: f_claims[f] -> v_cas = v_cas - v_token + f + 1
     :: else ->
-        v_kind = PENDING; v_version = 0; v_stamp1 = f_stamp1[f]; v_stamp2 = f_stamp2[f]; v_stale = 0; v_cas = f + 1
+        v_kind = PENDING; v_version = 0; v_stamp1 = f_stamp1[f]; v_stamp2 = f_stamp2[f]; v_stale = 0; v_cas = f + 1;
+#if RESTARTS /* an id that was told before the restart comes again, once */
+        if
+        :: oldID != 0 -> v_cas = oldID; oldID = 0
+        :: true
+        fi
+#endif
     fi;
     v_token = f + 1
 }
@@ -287,7 +303,11 @@ proctype Flight(byte f) {
             fi;
             goto over
         :: canTake(f) ->
-            takeLease(f); f_state[f] = loading;
+            takeLease(f);
+#ifdef READ_BACK
+            goto readBack;
+#endif
+            f_state[f] = loading;
             /* The loader begins, only now that the token stands in the store. It may begin later, which is better. */
 #ifndef LOAD_BEFORE_STAMPS
             f_version[f] = db;
@@ -296,9 +316,37 @@ proctype Flight(byte f) {
             :: crashes > 0 -> crashes--; f_state[f] = stuck; goto over
             :: true
             fi
-        :: !canTake(f) -> f_state[f] = lost; f_stamp1[f] = 0; f_stamp2[f] = 0; settle(f); goto over
+        :: !canTake(f) ->
+            settle(f);
+#ifdef READ_BACK
+            goto readBack;
+#endif
+            f_state[f] = lost; f_stamp1[f] = 0; f_stamp2[f] = 0; goto over
         fi
     }
+#ifdef READ_BACK
+    /* The store says nothing to the write; what stands there some time later tells. */
+readBack:
+    atomic {
+        if
+#ifdef CONFIRM_ANY /* planted: any token will do */
+        :: v_token != 0 ->
+#else
+        :: v_token == f + 1 ->
+#endif
+            f_told[f] = v_cas; f_isCurrent[f] = 1; f_state[f] = loading; f_version[f] = db;
+#ifndef WITHOUT_I3
+            k = 0;
+            do
+            :: k < FLIGHTS -> assert(k == f || !f_holds[k] /* I3 */); k++
+            :: else -> k = 0; break
+            od
+#endif
+        :: v_kind == ABSENT -> f_state[f] = trouble; f_orphaned[f] = 1; goto over  /* gone: a load without a lease */
+        :: else -> f_state[f] = lost; f_stamp1[f] = 0; f_stamp2[f] = 0; goto over
+        fi
+    }
+#endif
 #if PROLONGS
     if
     :: atomic { prolongs > 0 -> prolongs-- };
@@ -324,6 +372,13 @@ fill:
 #ifndef STAMPS_AT_FILL
         stamp1 = f_stamp1[f]; stamp2 = f_stamp2[f];
 #endif
+#ifdef READ_BACK
+        if
+        /* By the id that was told, without reading; once. */
+        :: f_told[f] != 0 && f_isCurrent[f] -> isMine = 1; cas = f_told[f]; f_told[f] = 0; goto swap
+        :: else -> f_told[f] = 0
+        fi;
+#endif
 #ifdef NO_TOKEN_CHECK /* planted: whatever stands there is swapped */
         isMine = v_kind != ABSENT;
 #else
@@ -331,6 +386,7 @@ fill:
 #endif
         cas = v_cas
     }
+swap:
     atomic {
         if
         :: fillTroubles > 0 && isMine ->
@@ -638,6 +694,15 @@ endWorld:
     :: atomic { evictions > 0 && g1 != 0 -> evictions--; g1 = 0; releaseHolders() }
     :: atomic { evictions > 0 && g2 != 0 -> evictions--; g2 = 0; releaseHolders() }
     :: atomic { stales > 0 && v_kind == VALUE && !v_stale -> stales--; v_stale = 1 }
+#if RESTARTS
+    :: atomic { restarts > 0 -> restarts--; oldID = f_told[0]; removeV(); releaseHolders();
+#ifndef TOLD_OVER_RESTART /* planted: an id that was told is good for ever */
+        do :: k < FLIGHTS -> f_isCurrent[k] = 0; k++ :: else -> k = 0; break od
+#else
+        skip
+#endif
+        }
+#endif
     :: leaseEnds(0)
 #if FLIGHTS > 1
     :: leaseEnds(1)

@@ -28,7 +28,8 @@ struct InvalidationTests {
                         try await way()
                     }
                     task.cancel()
-                    await #expect(throws: CancellationError.self) { try await task.value }
+                    // Its caller may leave early, and has the result if that was there first.
+                    _ = await task.result
                     await bench.settle()
                     #expect(bench.statistics.snapshot.invalidations == before + 1)
                     if index < 2 { #expect(try await number.peek(7) == nil) }

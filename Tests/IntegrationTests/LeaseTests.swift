@@ -237,7 +237,9 @@ struct LeaseTests {
         }
     }
 
-    @Test("let 10,000 tasks share one cold load, grouped or not", arguments: StoreKind.allCases, [[], ["a", "b"]])
+    @Test(
+        "let 10,000 tasks share one cold load, grouped or not",
+        arguments: [StoreKind.inMemory, .memcached, .resumedElsewhere, .proxyOfTwo], [[], ["a", "b"]])
     func tenThousand(kind: StoreKind, groups: [String]) async throws {
         try await kind.withStore { store async throws in
             let loads = Counter()

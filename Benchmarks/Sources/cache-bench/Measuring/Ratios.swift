@@ -20,6 +20,8 @@ enum Ratios {
             measurements.ratio(
                 "latency_loaded", .atMost(3), latency("store@256", 99), to: { 256e6 / rate("store@256")($0) }),
             measurements.ratio("in_memory_hit", .atMost(1), { 1e6 / rate("in-memory@1")($0) }, to: { _ in 1 }),
+            measurements.ratio(
+                "miss_vs_libmemcached", .atLeast(0.5), rate("fill@256"), to: rate("libmemcached-miss@1")),
             measurements.ratio("peers", .atLeast(10), rate("cached@256"), to: best { $0.hasPrefix("peer-") }),
         ]
         return ratios.filter { !$0.values.contains(where: \.isNaN) } + counted(costs, stampedes)

@@ -103,6 +103,8 @@ struct Catalogue: Sendable {
             try await hits("cached-struct", row, tasks: 256),
             try await hits("in-memory", strings(in: memory, []), tasks: 1),
             scenario(FillSubject(callers: 64, store: store, text: text)),
+            scenario(FillSubject(callers: 256, store: store, text: text)),
+            scenario(BlockingMisses(server: address)),
         ]
     }
 

@@ -81,7 +81,8 @@ struct ConnectionTests {
             relay.forgetLines()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for key in keys { group.addTask { _ = try await store.get(key, with: groups) } }
-                try await eventually { store.waiting >= 100 }
+                // All have asked: they are in an exchange or in the queue.
+                for _ in 0..<2000 { await Task.yield() }
                 server.resume()
                 try await group.waitForAll()
             }
@@ -196,11 +197,24 @@ struct ConnectionTests {
         }
     }
 
+    @Test("that the server has no room for is an error that names what sets their number")
+    func full() async throws {
+        try await withMemcached(options: ["-c", "32"]) { store, server async throws in
+            var others: [Int32] = []
+            defer { for other in others { close(other) } }
+            for _ in 0..<40 { if let other = MemcachedProcess.connect(toPort: server.port) { others.append(other) } }
+            // The server has accepted them all by the time that it refuses one.
+            let error = await #expect(throws: CacheError.self) { while true { _ = try await store.get(key) } }
+            #expect(error?.message.contains("-c") == true, "\(error?.message ?? "")")
+        }
+    }
+
     @Test("to a server that counts CAS ids for each key is refused with an error that says why")
     func idsThatComeAgain() async throws {
         let server = try FakeMemcached(isConnectable: false) { _, line in
             switch line.split(separator: " ").first {
             case "version": .say("VERSION 1.1.9\r\n")
+            case "stats": .say("STAT pid 1\r\nEND\r\n")
             case "gets": .say("VALUE \(line.split(separator: " ")[1]) 0 1 1\r\n\u{1}\r\nEND\r\n")
             case "delete": .say("DELETED\r\n")
             case "add": .silence

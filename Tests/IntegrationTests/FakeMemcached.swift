@@ -70,7 +70,7 @@ final class FakeMemcached: Sendable {
             }
             let text = String(decoding: line, as: UTF8.self)
             line = []
-            if isConnectable, isValueNext || text == "version" || text.contains(" cache-utils:") {
+            if isConnectable, isValueNext || text == "version" || text == "stats" || text.contains(" cache-utils:") {
                 isValueNext = text.hasPrefix("add ")
                 say(welcome(text), connection)
                 continue
@@ -89,6 +89,7 @@ final class FakeMemcached: Sendable {
         let words = line.split(separator: " ")
         switch words.first {
         case "version": return "VERSION 1.6.18\r\n"
+        case "stats": return "STAT pid 1\r\nEND\r\n"
         case "add": return ""
         case "gets":
             let cas = lastCAS.add(1, ordering: .relaxed).newValue

@@ -39,6 +39,14 @@ struct ProxyTests {
         }
     }
 
+    @Test("no CAS id is told of a write, since a restart behind the proxy is not seen")
+    func untold() async throws {
+        try await withProxy(of: 2) { store, _ async throws in
+            let write = try await store.write(unique: [1], to: StoreKey("key"), over: nil, expiry: nil)
+            #expect(write.isStored && write.cas == nil)
+        }
+    }
+
     @Test("a dead backend costs the keys behind it, and no others")
     func deadBackend() async throws {
         try await withProxy(of: 2, options: ["server_retry_timeout: 60000"]) { store, proxy async throws in

@@ -61,8 +61,8 @@ package final class MemcachedProcess: @unchecked Sendable {
         let watch =
             "trap '' HUP INT TERM; while kill -0 \(getpid()) && kill -0 \(pid); do sleep 1; done; kill -9 \(pid)"
         watchdog = try Self.spawn("sh", ["-c", "{ \(watch); } 2>/dev/null"])
-        for _ in 0..<1000 {
-            usleep(10_000)
+        for _ in 0..<5000 {
+            usleep(2000)
             // A server that has ended could not listen, and what accepts connections there is another one.
             guard waitpid(pid, nil, WNOHANG) == 0 else { break }
             if canConnect() { return }

@@ -54,8 +54,8 @@ package final class ProxyProcess: @unchecked Sendable {
         let watch =
             "trap '' HUP INT TERM; while kill -0 \(getpid()) && kill -0 \(pid); do sleep 1; done; kill -9 \(pid)"
         watchdog = try MemcachedProcess.spawn("sh", ["-c", "{ \(watch); } 2>/dev/null"])
-        for _ in 0..<1000 {
-            usleep(10_000)
+        for _ in 0..<5000 {
+            usleep(2000)
             guard waitpid(pid, nil, WNOHANG) == 0 else { return false }
             if MemcachedProcess.canConnect(toPort: port) { return true }
         }

@@ -88,8 +88,8 @@ struct StagedConversation {
 
     func rounds() -> Timekeeper.Rounds { Timekeeper.Rounds([conversation], operationTimeout: operationTimeout) }
 
-    /// Starts the thread. Without a timekeeper it keeps its role whatever its tasks do, even on a machine so busy that it
-    /// looks as if they kept it.
+    /// Starts the thread. Without a timekeeper it keeps its role whatever its tasks do, even on a machine so busy that
+    /// it looks as if they kept it.
     func start(isWatched: Bool) throws {
         try conversation.start()
         let rounds = rounds()

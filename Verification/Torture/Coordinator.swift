@@ -22,9 +22,7 @@ struct Coordinator {
         var count: Int
         var evicts = true
 
-        /// Fewer where each call makes four writes: the client makes them one by one, and what waits in its queue waits
-        /// for longer than its time-outs add up to.
-        var tasks: Int { evicts ? 100 : 40 }
+        var tasks: Int { 100 }
 
         var description: String {
             "\(count == 1 ? "one server" : "\(count) servers")\(evicts ? "" : " that gets full")"

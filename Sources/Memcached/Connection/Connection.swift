@@ -23,13 +23,13 @@ final class Connection: ServerConnection {
 
     let state: ServerState
     let settings: Settings
-    private(set) var handle: Handle?
+    var handle: Handle?
     /// How many connections to the server had been opened when this one was.
-    private var opening: UInt32 = 0
-    private var generation = 0
-    private var lastAnswer: UInt64 = 0
+    var opening: UInt32 = 0
+    var generation = 0
+    var lastAnswer: UInt64 = 0
     // Of the exchange that is under way:
-    private var began: UInt64 = 0
+    var began: UInt64 = 0
     /// How many connections had been opened when it began. Of CAS ids that it tells of.
     private var epoch: UInt32 = 0
     /// What became of sending it.
@@ -54,7 +54,7 @@ final class Connection: ServerConnection {
     /// Opens it if it is not open, or has been idle for so long that it may be forgotten.
     ///
     /// - Parameter isForWrite: whether what is going to be sent may not be sent twice.
-    private func makeReady(isForWrite: Bool) throws(CacheError) {
+    func makeReady(isForWrite: Bool) throws(CacheError) {
         if isOpen {
             if isHurried { handle?.pollTimeout = max(1, settings.operationTimeout / 1_000_000) }
             isHurried = false
@@ -65,7 +65,7 @@ final class Connection: ServerConnection {
         try open()
     }
 
-    private func open() throws(CacheError) {
+    func open() throws(CacheError) {
         close()
         if state.casCheck == .failed { state.casCheck = .open }
         let (opened, attempt) = try Opening(state, settings, until: began + settings.operationTimeout).open()
@@ -220,41 +220,9 @@ final class Connection: ServerConnection {
         return fetch(&batch)
     }
 
-    // MARK: Writing
-
-    func write(_ operation: WriteOperation) throws -> Bool {
-        began = Ticks.now
-        do throws(CacheError) { try makeReady(isForWrite: !operation.isRepeatable) } catch {
-            throw failure(error, isConnecting: true)
-        }
-        if let cas = operation.expected, cas.epoch != 0, cas.epoch < opening { return false }
-        var code = perform(operation)
-        if code.isDisconnect {
-            state.address.renew(from: generation)
-            close()
-            if operation.isRepeatable {
-                do throws(CacheError) { try open() } catch { throw failure(error, isConnecting: true) }
-                code = perform(operation)
-            }
-        }
-        if let tookPlace = code.tookPlace {
-            lastAnswer = Ticks.coarse
-            state.succeed()
-            return tookPlace
-        }
-        let error = code.error(from: server)
-        guard code.isRefusal else { throw failure(error, isConnecting: false) }
-        lastAnswer = Ticks.coarse
-        throw error
-    }
-
-    private func perform(_ operation: WriteOperation) -> ReturnCode {
-        handle?.perform(operation) ?? ReturnCode(MEMCACHED_CONNECTION_FAILURE)
-    }
-
     /// Closes the connection after an error, so that nothing that is still under way is taken for the answer to another
     /// question, and tells the breaker.
-    private func failure(_ error: CacheError, isConnecting: Bool) -> CacheError {
+    func failure(_ error: CacheError, isConnecting: Bool) -> CacheError {
         close()
         if error.code == .timeout || error.code == .unavailable {
             state.fail(error, isConnecting: isConnecting)

@@ -1,4 +1,11 @@
 import CLibMemcached
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 import MintCache
 
 /// Opens a connection: finds an address that accepts it, has the server answer, authenticates and makes the check.
@@ -47,14 +54,40 @@ struct Opening {
             connectTimeout: min(left, max(1, settings.connectTimeout / 1_000_000)))
         let code = firstCommand(handle)
         if code != .success {
-            throw code.openingError(from: state.server, isAuthenticating: settings.authentication != nil)
+            // The library says the same of a connection that was refused and of one that was closed.
+            let reason = memcached_last_error_errno(handle.memcached)
+            throw code.openingError(
+                from: state.server, isAuthenticating: settings.authentication != nil,
+                wasAccepted: ![ECONNREFUSED, ENOENT, EHOSTUNREACH, ENETUNREACH].contains(reason))
         }
-        if state.casCheck == .open { state.casCheck = CASCheck.run(on: handle) }
+        if state.casCheck == .open {
+            state.casCheck = CASCheck.run(on: handle)
+            state.isProxied = try isProxy(attempt)
+        }
         if state.casCheck == .failed { throw CASCheck.error(state.server) }
         handle.pollTimeout = operationTimeout
         handle.setAcknowledged(settings.isAcknowledged)
         return handle
     }
+
+    /// Whether a proxy is between here and the server: nutcracker closes the connection when it is asked for
+    /// statistics. It is asked on a connection of its own.
+    private func isProxy(_ attempt: ServerAddress.Attempt) throws(CacheError) -> Bool {
+        let timeout = max(1, min(settings.operationTimeout, Self.longestStatistics) / 1_000_000)
+        let handle = try Handle(state.server, host: attempt.host, pollTimeout: timeout, connectTimeout: timeout)
+        guard firstCommand(handle) == .success else { return false }
+        var lines = 0
+        let count: memcached_stat_fn = { _, _, _, _, _, lines in
+            lines?.assumingMemoryBound(to: Int.self).pointee += 1
+            return MEMCACHED_SUCCESS
+        }
+        // It says that all went well, too, when the connection was closed.
+        memcached_stat_execute(handle.memcached, nil, count, &lines)
+        return lines == 0
+    }
+
+    /// How many nanoseconds to wait for statistics.
+    private static let longestStatistics: UInt64 = 200_000_000
 
     private func firstCommand(_ handle: Handle) -> ReturnCode {
         guard let authentication = settings.authentication else { return Self.greet(handle) }

@@ -65,7 +65,9 @@ struct ReturnCode: Equatable, CustomStringConvertible {
     }
 
     /// The error of a new connection's first command, which says what its likely cause is.
-    func openingError(from server: MemcachedServer, isAuthenticating: Bool) -> CacheError {
+    ///
+    /// - Parameter wasAccepted: whether the server had accepted the connection.
+    func openingError(from server: MemcachedServer, isAuthenticating: Bool, wasAccepted: Bool) -> CacheError {
         switch rawValue {
         case MEMCACHED_CLIENT_ERROR, MEMCACHED_AUTH_FAILURE, MEMCACHED_AUTH_PROBLEM:
             CacheError(
@@ -78,7 +80,8 @@ struct ReturnCode: Equatable, CustomStringConvertible {
                 .timeout,
                 "memcached at \(server) accepts connections and does not answer: it hangs, has no connection left "
                     + "(-c with no_maxconns_fast), or speaks the binary protocol only (-B binary, -S)")
-        case MEMCACHED_ERROR, MEMCACHED_PROTOCOL_ERROR, MEMCACHED_UNKNOWN_READ_FAILURE, MEMCACHED_READ_FAILURE:
+        case MEMCACHED_ERROR, MEMCACHED_PROTOCOL_ERROR,
+            _ where isDisconnect && wasAccepted:
             CacheError(
                 .unavailable,
                 "memcached at \(server) closes new connections: it has no connection left, which -c sets, or is no "

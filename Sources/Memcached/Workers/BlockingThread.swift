@@ -15,6 +15,9 @@ enum BlockingThread {
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
+    /// In bytes.
+    private static let stackSize = 2 * 1024 * 1024
+
     /// Starts a thread, which frees what it took when it ends.
     ///
     /// - Throws: ``CacheError`` with code `storeFailure` when the system has no thread to give.
@@ -25,7 +28,15 @@ enum BlockingThread {
         #else
         var identifier = pthread_t()
         #endif
-        let code = pthread_create(&identifier, nil, main, box.toOpaque())
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        defer { pthread_attr_destroy(&attributes) }
+        // Callers' tasks run here too. musl's threads have 128 KB otherwise, and Darwin's 512.
+        pthread_attr_setstacksize(&attributes, stackSize)
+        #if canImport(Darwin)
+        pthread_attr_set_qos_class_np(&attributes, QOS_CLASS_USER_INITIATED, 0)
+        #endif
+        let code = pthread_create(&identifier, &attributes, main, box.toOpaque())
         guard code == 0 else {
             box.release()
             throw CacheError(.storeFailure, "no thread could be started (error \(code)): use fewer connections")

@@ -2,8 +2,9 @@ import CLibMemcached
 import Foundation
 import Synchronization
 
-/// What a miss needs of the server, by the C library in its best loop: in batches of 100, `add` of a lease without a reply,
-/// one multi-get that tells the CAS ids, `cas` of the value without a reply, and one that tells whether it stands.
+/// What a miss needs of the server, by the C library in its best loop: in batches of 100, `add` of a lease without a
+/// reply, one multi-get that tells the CAS ids, `cas` of the value without a reply, and one that tells whether it
+/// stands.
 struct BlockingMisses: Subject {
     let name = "libmemcached-miss"
     let callers = 1
@@ -41,11 +42,11 @@ struct BlockingMisses: Subject {
             defer { for key in keys { free(UnsafeMutablePointer(mutating: key)) } }
             let lengths = keys.map { $0.map { strlen($0) } ?? 0 }
             for (key, length) in zip(keys, lengths) {
-                try check(memcached_add(handle, key, length, lease, lease.count, 1, 0))
+                try check(memcached_add(handle, key, length, lease, lease.count, 60, 0))
             }
             let ids = try read(handle, result, keys, lengths)
             for (index, id) in ids.enumerated() {
-                try check(memcached_cas(handle, keys[index], lengths[index], value, value.count, 1, 0, id))
+                try check(memcached_cas(handle, keys[index], lengths[index], value, value.count, 60, 0, id))
             }
             _ = try read(handle, result, keys, lengths)
         }
@@ -61,7 +62,9 @@ struct BlockingMisses: Subject {
         var ids: [UInt64] = []
         var code = MEMCACHED_SUCCESS
         while memcached_fetch_result(handle, result, &code) != nil { ids.append(memcached_result_cas(result)) }
-        guard ids.count == keys.count else { throw BenchFailure("\(ids.count) of \(keys.count) leases came") }
+        guard ids.count == keys.count else {
+            throw BenchFailure("\(ids.count) of \(keys.count) leases came: \(code.rawValue)")
+        }
         return ids
     }
 

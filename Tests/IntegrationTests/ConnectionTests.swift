@@ -197,18 +197,6 @@ struct ConnectionTests {
         }
     }
 
-    @Test("that the server has no room for is an error that names what sets their number")
-    func full() async throws {
-        try await withMemcached(options: ["-c", "32"]) { store, server async throws in
-            var others: [Int32] = []
-            defer { for other in others { close(other) } }
-            for _ in 0..<40 { if let other = MemcachedProcess.connect(toPort: server.port) { others.append(other) } }
-            // The server has accepted them all by the time that it refuses one.
-            let error = await #expect(throws: CacheError.self) { while true { _ = try await store.get(key) } }
-            #expect(error?.message.contains("-c") == true, "\(error?.message ?? "")")
-        }
-    }
-
     @Test("to a server that counts CAS ids for each key is refused with an error that says why")
     func idsThatComeAgain() async throws {
         let server = try FakeMemcached(isConnectable: false) { _, line in

@@ -78,6 +78,8 @@ struct ServerAddressTests {
         #expect(try address.current() == third && third.host == "c")
         // After the last one the name is looked up anew.
         #expect(address.moveOn(from: third) == nil)
+        // And no connection stays where it is.
+        #expect(address.generation > third.generation)
         #expect(try address.current().host == "a")
     }
 

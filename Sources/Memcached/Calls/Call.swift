@@ -50,6 +50,8 @@ final actor Call {
     nonisolated let began = Ticks.coarse
     nonisolated(unsafe) var next: Unmanaged<Call>?
     nonisolated(unsafe) var waiter = Waiter.none
+    /// Of the task, as it was when it was suspended: its job may be gone when the call is over.
+    nonisolated(unsafe) var priority = JobPriority(rawValue: 0)
     /// Not counted, or all threads would count at one place. It is used until the call is queued; until then the task
     /// cannot go on, and so the store that it called and the queue are there.
     nonisolated let queue: Unmanaged<CallQueue>

@@ -106,10 +106,10 @@ struct Batch: ~Copyable {
         calls.forEach { call in
             let want = wants[number]
             number += 1
-            if let error = failure(of: want) {
-                call.prepare(.failure(error))
-            } else if want.isWrite {
+            if want.isWrite {
                 call.prepare(writes.reply(want.index, items, epoch: epoch))
+            } else if let error = failure(of: want) {
+                call.prepare(.failure(error))
             } else if want.index < 0 {
                 call.prepare(.item(items[want.key]))
             } else {
@@ -123,7 +123,7 @@ struct Batch: ~Copyable {
 
     private func failure(of want: Want) -> CacheError? {
         guard !failures.isEmpty else { return nil }
-        let further = want.isWrite || want.index < 0 ? [] : furtherKeys[want.index].indices
+        let further = want.index < 0 ? [] : furtherKeys[want.index].indices
         return failures.first { $0.keys.contains(want.key) || further.contains(where: $0.keys.contains) }?.error
     }
 }

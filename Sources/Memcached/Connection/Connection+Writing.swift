@@ -8,16 +8,16 @@ extension Connection {
     /// - Throws: ``CacheError``. Unless the server has refused the value, the connection was closed.
     func write(_ operation: WriteOperation) throws -> Bool {
         began = Ticks.now
-        do throws(CacheError) { try makeReady(isForWrite: !operation.isRepeatable) } catch {
-            throw failure(error, isConnecting: true)
-        }
+        try makeReady(isForWrite: !operation.isRepeatable)
+        try checkTime()
         if let cas = operation.expected, cas.epoch != 0, cas.epoch < opening { return false }
         var code = perform(operation)
         if code.isDisconnect {
-            state.address.renew(from: generation)
+            state.noteBreak(of: generation)
             close()
             if operation.isRepeatable {
-                do throws(CacheError) { try open() } catch { throw failure(error, isConnecting: true) }
+                try open()
+                try checkTime()
                 code = perform(operation)
             }
         }
@@ -27,7 +27,7 @@ extension Connection {
             return tookPlace
         }
         let error = code.error(from: server)
-        guard code.isRefusal else { throw failure(error, isConnecting: false) }
+        guard code.isRefusal else { throw failure(error) }
         lastAnswer = Ticks.coarse
         throw error
     }

@@ -68,8 +68,13 @@ final class Connection: ServerConnection {
     func open() throws(CacheError) {
         close()
         if state.casCheck == .failed { state.casCheck = .open }
-        let (opened, attempt) = try Opening(state, settings, until: began + settings.operationTimeout).open()
-        (handle, generation) = (opened, attempt.generation)
+        do throws(CacheError) {
+            let (opened, attempt) = try Opening(state, settings, until: began + settings.operationTimeout).open()
+            (handle, generation) = (opened, attempt.generation)
+        } catch {
+            state.fail(error, isConnecting: true)
+            throw error
+        }
         opening = state.noteOpening()
         lastAnswer = Ticks.coarse
     }
@@ -88,7 +93,7 @@ final class Connection: ServerConnection {
 
     func probe() throws {
         began = Ticks.now
-        do throws(CacheError) { try open() } catch { throw failure(error, isConnecting: true) }
+        try open()
         state.succeed()
     }
 
@@ -98,7 +103,10 @@ final class Connection: ServerConnection {
         began = Ticks.coarse
         openingFailure = nil
         line = batch.keys.line(from: 0, length: settings.lineLength)
-        do throws(CacheError) { try makeReady(isForWrite: !batch.writes.isEmpty) } catch {
+        do throws(CacheError) {
+            try makeReady(isForWrite: !batch.writes.isEmpty)
+            try checkTime()
+        } catch {
             openingFailure = error
             return
         }
@@ -118,7 +126,7 @@ final class Connection: ServerConnection {
     }
 
     func take(into batch: inout Batch) throws {
-        if let openingFailure { throw failure(openingFailure, isConnecting: true) }
+        if let openingFailure { throw openingFailure }
         limitWait()
         do throws(CacheError) {
             while true {
@@ -128,14 +136,15 @@ final class Connection: ServerConnection {
                 guard line.upperBound < batch.keys.count else { break }
                 line = batch.keys.line(from: line.upperBound, length: settings.lineLength)
                 if handle == nil { try open() }
+                limitWait()
                 asked = handle?.ask(for: line, of: batch.keys) ?? ReturnCode(MEMCACHED_CONNECTION_FAILURE)
             }
         } catch {
-            throw failure(error, isConnecting: false)
+            throw failure(error)
         }
         lastAnswer = Ticks.coarse
         state.succeed()
-        let tellsIDs = !settings.readsBeforeFill && !state.isProxied
+        let tellsIDs = state.casCheck == .passed && !settings.readsBeforeFill && !state.isProxied
         batch.epoch = tellsIDs ? epoch : nil
     }
 
@@ -160,13 +169,12 @@ final class Connection: ServerConnection {
                 start: memcached_result_key_value(handle.result), count: memcached_result_key_length(handle.result))
             // memcached answers in the order of the keys and leaves out what it has not; a proxy does in any order.
             while expected < line.upperBound, !batch.keys.key(expected, is: key) { expected += 1 }
-            if expected == line.upperBound {
-                // A key that was not asked for, or came already, belongs to another exchange: the stream is out of
-                // step.
-                guard let index = batch.keys.index(of: key), line.contains(index), !batch.items.hasItem(index) else {
-                    return ReturnCode(MEMCACHED_PROTOCOL_ERROR)
-                }
+            if expected == line.upperBound, let index = batch.keys.index(of: key), line.contains(index) {
                 expected = index
+            }
+            // A key that was not asked for, or came already, belongs to another exchange: the stream is out of step.
+            guard expected < line.upperBound, !batch.items.hasItem(expected) else {
+                return ReturnCode(MEMCACHED_PROTOCOL_ERROR)
             }
             // A length beyond all bounds wraps around in the library and arrives as a negative one.
             let size = memcached_result_length(handle.result)
@@ -195,7 +203,7 @@ final class Connection: ServerConnection {
         if code.isTimeout || code.rawValue == MEMCACHED_NOT_SUPPORTED { throw error }
         if code.isDisconnect {
             // The server may have been restarted since the last exchange.
-            if hadAnswered { state.address.renew(from: generation) }
+            if hadAnswered { state.noteBreak(of: generation) }
             code = try askAgain(failed, &batch)
             if code == .success { return }
             if code.isDisconnect || code.isTimeout { throw code.error(from: server) }
@@ -210,9 +218,11 @@ final class Connection: ServerConnection {
 
     /// Asks for a line on a fresh connection.
     private func askAgain(_ keys: Range<Int>, _ batch: inout Batch) throws(CacheError) -> ReturnCode {
-        guard Ticks.coarse &- began < settings.operationTimeout else { throw ReturnCode.timeout(server) }
+        try checkTime()
         if handle == nil { try open() }
-        epoch = state.openings
+        try checkTime()
+        limitWait()
+        // The epoch stays what it was when the exchange began: some ids may be from before this connection.
         line = keys
         guard let handle else { return ReturnCode(MEMCACHED_CONNECTION_FAILURE) }
         let code = handle.ask(for: keys, of: batch.keys)
@@ -222,11 +232,14 @@ final class Connection: ServerConnection {
 
     /// Closes the connection after an error, so that nothing that is still under way is taken for the answer to another
     /// question, and tells the breaker.
-    func failure(_ error: CacheError, isConnecting: Bool) -> CacheError {
+    func failure(_ error: CacheError) -> CacheError {
         close()
-        if error.code == .timeout || error.code == .unavailable {
-            state.fail(error, isConnecting: isConnecting)
-        }
+        if error.code == .timeout || error.code == .unavailable { state.fail(error, isConnecting: false) }
         return error
+    }
+
+    /// - Throws: when the time of the exchange is over: nobody waits for it any more.
+    func checkTime() throws(CacheError) {
+        guard Ticks.coarse < began + settings.operationTimeout else { throw ReturnCode.timeout(server) }
     }
 }

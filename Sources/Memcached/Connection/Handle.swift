@@ -55,7 +55,13 @@ final class Handle {
 
     /// Asks for a line of keys, and does not wait for the items.
     func ask(for line: Range<Int>, of keys: borrowing KeyBatch) -> ReturnCode {
-        ReturnCode(keys.withLine(line) { keys, lengths in memcached_mget(memcached, keys, lengths, line.count) })
+        let code = ReturnCode(
+            keys.withLine(line) { keys, lengths in memcached_mget(memcached, keys, lengths, line.count) })
+        switch code.rawValue {
+        // They say only that something went wrong.
+        case MEMCACHED_FAILURE, MEMCACHED_SOME_ERRORS: return ReturnCode(memcached_last_error(memcached))
+        default: return code
+        }
     }
 
     /// Waits for the next item of the line that was asked for; `nil` when there is none, and why not.

@@ -21,15 +21,23 @@ struct Opening {
         self.end = end
     }
 
+    /// Why a connection could not be opened.
+    private struct Failure: Error {
+        var error: CacheError
+        /// Whether another address may do.
+        var isOfAddress: Bool
+    }
+
     /// Opens a connection at the server's address, or at the next one of its name that accepts it.
     func open() throws(CacheError) -> (Handle, ServerAddress.Attempt) {
         var attempt = try address { () throws in try state.address.current() }
         while true {
-            do throws(CacheError) {
+            do throws(Failure) {
                 return (try connect(attempt), attempt)
             } catch {
-                guard error.code == .unavailable, Ticks.now < end, let next = state.address.moveOn(from: attempt) else {
-                    throw error
+                // The others move on too, even if there is no time left here.
+                guard error.isOfAddress, let next = state.address.moveOn(from: attempt), Ticks.now < end else {
+                    throw error.error
                 }
                 attempt = next
             }
@@ -45,37 +53,49 @@ struct Opening {
         }
     }
 
-    private func connect(_ attempt: ServerAddress.Attempt) throws(CacheError) -> Handle {
-        let now = Ticks.now
-        let left = max(1, (end > now ? end - now : 0) / 1_000_000)
-        let operationTimeout = max(1, settings.operationTimeout / 1_000_000)
-        let handle = try Handle(
-            state.server, host: attempt.host, pollTimeout: min(left, operationTimeout),
-            connectTimeout: min(left, max(1, settings.connectTimeout / 1_000_000)))
-        let code = firstCommand(handle)
-        if code != .success {
-            // The library says the same of a connection that was refused and of one that was closed.
-            let reason = memcached_last_error_errno(handle.memcached)
-            throw code.openingError(
-                from: state.server, isAuthenticating: settings.authentication != nil,
-                wasAccepted: ![ECONNREFUSED, ENOENT, EHOSTUNREACH, ENETUNREACH].contains(reason))
+    private func connect(_ attempt: ServerAddress.Attempt) throws(Failure) -> Handle {
+        let handle = try greeted(attempt, timeout: settings.operationTimeout)
+        if state.casCheck == .open, left > settings.operationTimeout / 2 { inspect(attempt) }
+        guard state.casCheck != .failed else {
+            throw Failure(error: CASCheck.error(state.server), isOfAddress: false)
         }
-        if state.casCheck == .open {
-            state.casCheck = CASCheck.run(on: handle)
-            state.isProxied = try isProxy(attempt)
-        }
-        if state.casCheck == .failed { throw CASCheck.error(state.server) }
-        handle.pollTimeout = operationTimeout
+        handle.pollTimeout = max(1, settings.operationTimeout / 1_000_000)
         handle.setAcknowledged(settings.isAcknowledged)
         return handle
     }
 
-    /// Whether a proxy is between here and the server: nutcracker closes the connection when it is asked for
-    /// statistics. It is asked on a connection of its own.
-    private func isProxy(_ attempt: ServerAddress.Attempt) throws(CacheError) -> Bool {
-        let timeout = max(1, min(settings.operationTimeout, Self.longestStatistics) / 1_000_000)
-        let handle = try Handle(state.server, host: attempt.host, pollTimeout: timeout, connectTimeout: timeout)
-        guard firstCommand(handle) == .success else { return false }
+    /// How many nanoseconds there are left.
+    private var left: UInt64 {
+        let now = Ticks.now
+        return end > now ? end - now : 0
+    }
+
+    /// A connection on which the server has answered.
+    private func greeted(_ attempt: ServerAddress.Attempt, timeout: UInt64) throws(Failure) -> Handle {
+        let timeout = max(1, min(left, timeout) / 1_000_000)
+        let handle: Handle
+        do throws(CacheError) {
+            handle = try Handle(
+                state.server, host: attempt.host, pollTimeout: timeout,
+                connectTimeout: min(timeout, max(1, settings.connectTimeout / 1_000_000)))
+        } catch { throw Failure(error: error, isOfAddress: false) }
+        let code = firstCommand(handle)
+        guard code != .success else { return handle }
+        // The library says the same of a connection that was refused and of one that was closed.
+        let reason = memcached_last_error_errno(handle.memcached)
+        let error = code.openingError(
+            from: state.server, isAuthenticating: settings.authentication != nil,
+            wasAccepted: ![ECONNREFUSED, ENOENT, EHOSTUNREACH, ENETUNREACH].contains(reason))
+        throw Failure(error: error, isOfAddress: code.isDisconnect || code.isTimeout)
+    }
+
+    /// Finds out about the server's CAS ids, and whether there is a proxy before it: nutcracker closes the connection
+    /// when it is asked for statistics. On a connection of its own, on which nothing else is asked after something went
+    /// wrong.
+    private func inspect(_ attempt: ServerAddress.Attempt) {
+        guard let handle = try? greeted(attempt, timeout: Self.longestInspection) else { return }
+        let result = CASCheck.run(on: handle)
+        guard result == .passed else { return state.casCheck = result }
         var lines = 0
         let count: memcached_stat_fn = { _, _, _, _, _, lines in
             lines?.assumingMemoryBound(to: Int.self).pointee += 1
@@ -83,11 +103,12 @@ struct Opening {
         }
         // It says that all went well, too, when the connection was closed.
         memcached_stat_execute(handle.memcached, nil, count, &lines)
-        return lines == 0
+        state.isProxied = lines == 0
+        state.casCheck = .passed
     }
 
-    /// How many nanoseconds to wait for statistics.
-    private static let longestStatistics: UInt64 = 200_000_000
+    /// How many nanoseconds to wait for each of its answers.
+    private static let longestInspection: UInt64 = 200_000_000
 
     private func firstCommand(_ handle: Handle) -> ReturnCode {
         guard let authentication = settings.authentication else { return Self.greet(handle) }

@@ -62,7 +62,9 @@ struct ReadBackWrites {
     /// is certain.
     mutating func interrupt(_ error: CacheError) {
         guard !writes.isEmpty else { return }
-        uncertainty = error
+        // Not the error itself, which may be a refusal: of what was read, and of no write.
+        uncertainty = CacheError(
+            .unavailable, "the answer broke off: whether a write took place is open", underlying: error)
         for index in writes.indices {
             if case .unsent = writes[index].state { writes[index].state = .failed(error) }
         }

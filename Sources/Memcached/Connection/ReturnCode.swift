@@ -78,7 +78,7 @@ struct ReturnCode: Equatable, CustomStringConvertible {
         case MEMCACHED_TIMEOUT:
             CacheError(
                 .timeout,
-                "memcached at \(server) accepts connections and does not answer: it hangs, has no connection left "
+                "memcached at \(server) does not answer: it hangs, cannot be reached, has no connection left "
                     + "(-c with no_maxconns_fast), or speaks the binary protocol only (-B binary, -S)")
         case MEMCACHED_ERROR, MEMCACHED_PROTOCOL_ERROR,
             _ where isDisconnect && wasAccepted:

@@ -54,6 +54,7 @@ extension Call: SerialExecutor {
     /// Keeps the rest of the task that enters, and queues the call.
     nonisolated func enqueue(_ job: consuming ExecutorJob) {
         guard case .none = waiter else { return keep(UnownedJob(job)) }
+        priority = job.priority
         push(.job(UnownedJob(job)))
     }
 
@@ -78,11 +79,6 @@ extension Call: SerialExecutor {
 
     // MARK: Going on
 
-    /// The priority of the task.
-    nonisolated var priority: JobPriority {
-        if case .job(let job) = waiter { job.priority } else { JobPriority(rawValue: 0) }
-    }
-
     /// Answers the call with what was prepared, unless it is over, and goes on with its task here and now.
     nonisolated func finishHere() {
         if end(.answered) { goOn() }
@@ -93,10 +89,10 @@ extension Call: SerialExecutor {
         switch waiter {
         case .none: preconditionFailure("a call without a task")
         case .continuation(let continuation): continuation.resume()
-        case .job(let job):
+        case .job:
             // In a job of its own, since an executor takes itself for the one that the task prefers when it is given
             // the task's.
-            Task.detached(priority: TaskPriority(job.priority)) { self.goOn() }
+            Task.detached(priority: TaskPriority(priority)) { self.goOn() }
         }
     }
 

@@ -45,14 +45,13 @@ final class ServerAddress: Sendable {
     /// that may take any time.
     func current() throws -> Attempt {
         guard let name else { return Attempt(host: "", generation: generation) }
-        if let known = known() { return known }
-        let hosts = try resolve(name)
-        return try state.withLock { state in
-            if state.hosts.isEmpty { state = State(hosts: hosts) }
-            guard state.index < state.hosts.count else {
-                throw CacheError(.unavailable, "the host \(name) has no address")
-            }
-            return Attempt(host: state.hosts[state.index], generation: generation)
+        while true {
+            if let known = known() { return known }
+            let before = generation
+            let hosts = try resolve(name)
+            guard !hosts.isEmpty else { throw CacheError(.unavailable, "the host \(name) has no address") }
+            // What was looked up before a connection broke may be what it broke for.
+            state.withLock { if $0.hosts.isEmpty, generation == before { $0 = State(hosts: hosts) } }
         }
     }
 
@@ -72,7 +71,9 @@ final class ServerAddress: Sendable {
                 return state.hosts.isEmpty ? nil : Attempt(host: state.hosts[state.index], generation: generation)
             }
             guard state.index + 1 < state.hosts.count else {
+                // The next look-up may say something else: then no connection may stay where it is.
                 state = State()
+                number.add(1, ordering: .acquiringAndReleasing)
                 return nil
             }
             state.index += 1

@@ -61,6 +61,12 @@ final class ServerState: Sendable {
         whenOpened.withLock { $0 }?()
     }
 
+    /// A connection broke that had worked: all are renewed, and it may be another server now.
+    func noteBreak(of generation: Int) {
+        address.renew(from: generation)
+        check.withLock { $0 = .open }
+    }
+
     /// Has something done each time when the breaker has opened.
     func whenOpened(_ action: @escaping @Sendable () -> Void) { whenOpened.withLock { $0 = action } }
 

@@ -31,6 +31,8 @@ final class Conversation: Worker, @unchecked Sendable {
     /// Those that are under way, in the order in which they were asked, and the others.
     private var asked: [Exchange] = []
     private var free: [Exchange]
+    /// Those that have their replies, and whose tasks go on next.
+    private var received = CallList()
     private let resumption = Resumption()
     private let ended = Atomic(false)
 
@@ -61,7 +63,7 @@ final class Conversation: Worker, @unchecked Sendable {
                 }
             } else {
                 // So that the server is busy while this thread takes the items of the other exchange.
-                guard ask(inHand: 0), let calls = receive(), ask(inHand: calls.count), resume(calls) else { return }
+                guard ask(inHand: 0), receive(), ask(inHand: received.count), resume() else { return }
             }
         }
     }
@@ -79,6 +81,7 @@ final class Conversation: Worker, @unchecked Sendable {
         body()
         if shift.end(stretch) { return true }
         // The successor has connections of its own.
+        for exchange in asked + free { exchange.connection.close() }
         stuck.noteReturn()
         return false
     }
@@ -105,9 +108,10 @@ final class Conversation: Worker, @unchecked Sendable {
         return inLibrary { exchange.connection.ask(for: &exchange.batch) }
     }
 
-    /// Waits for the items of the exchange that was asked first, and returns its calls, their replies prepared; `nil`
-    /// when this thread has its role no longer.
-    private func receive() -> CallList? {
+    /// Waits for the items of the exchange that was asked first, and prepares the replies of its calls.
+    ///
+    /// - Returns: whether this thread has its role still.
+    private func receive() -> Bool {
         let exchange = asked[0]
         let isOurs = inLibrary {
             do {
@@ -118,13 +122,14 @@ final class Conversation: Worker, @unchecked Sendable {
                 exchange.calls.forEach { $0.prepare(.failure(error)) }
             }
         }
-        guard isOurs else { return nil }
+        guard isOurs else { return false }
         if state.isOpen { queue.failAll(state.refusal) }
-        return queue.take { _ in
+        queue.take { _ in
             asked.removeFirst()
             free.append(exchange)
-            return Swift.exchange(&exchange.calls, with: CallList())
+            received = Swift.exchange(&exchange.calls, with: CallList())
         }
+        return true
     }
 
     private func probe() -> Bool {
@@ -132,13 +137,14 @@ final class Conversation: Worker, @unchecked Sendable {
         return inLibrary { try? connection.probe() }
     }
 
-    /// Goes on with the tasks of calls, and says whether this thread has its role still.
-    private func resume(_ calls: consuming CallList) -> Bool {
+    /// Goes on with the tasks of the calls that have their replies, and says whether this thread has its role still.
+    private func resume() -> Bool {
+        var calls = takeReceived()
         guard queue.resumesTasks else {
             while let call = calls.popFirst() { call.finish() }
             return true
         }
-        guard let calls = resumption.begin(calls) else { return true }
+        guard let calls = resumption.begin(consume calls) else { return true }
         let stretch = shift.begin(.tasks)
         timekeeper.wake()
         let slow = resumption.run(calls)
@@ -150,11 +156,16 @@ final class Conversation: Worker, @unchecked Sendable {
         return true
     }
 
+    private func takeReceived() -> CallList { queue.take { _ in exchange(&received, with: CallList()) } }
+
     // MARK: For the timekeeper
 
     func expireCalls(before time: UInt64) {
         let error = ReturnCode.timeout(state.server)
-        queue.expire(before: time, error) { for exchange in asked { exchange.calls.expire(before: time, error) } }
+        queue.expire(before: time, error) {
+            for exchange in asked { exchange.calls.expire(before: time, error) }
+            received.expire(before: time, error)
+        }
     }
 
     func leaveTasks() { resumption.leave() }
@@ -162,6 +173,9 @@ final class Conversation: Worker, @unchecked Sendable {
     func successor() -> any Worker {
         let error = ReturnCode.timeout(state.server)
         queue.take { _ in for exchange in asked { exchange.calls.expire(before: .max, error) } }
+        // These have their replies: the thread was asking for the next ones.
+        var received = takeReceived()
+        while let call = received.popFirst() { call.finish() }
         state.fail(error, isConnecting: false)
         return Conversation(queue, state, limits, timekeeper, stuck, makeConnection)
     }

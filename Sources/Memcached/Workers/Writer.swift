@@ -38,7 +38,10 @@ final class Writer: Worker, @unchecked Sendable {
             let stretch = shift.begin(.library)
             timekeeper.wake()
             current.forEach { $0.prepare(reply(to: $0.request)) }
-            guard shift.end(stretch) else { return stuck.noteReturn() }
+            guard shift.end(stretch) else {
+                connection.close()
+                return stuck.noteReturn()
+            }
             var done = queue.take { _ in exchange(&current, with: CallList()) }
             while let call = done.popFirst() { call.finish() }
         }

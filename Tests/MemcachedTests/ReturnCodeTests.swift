@@ -1,4 +1,5 @@
 import CLibMemcached
+import MintCache
 import Testing
 
 @testable import Memcached

@@ -158,6 +158,21 @@ struct BatchTests {
         }
     }
 
+    @Test("takes a write whose answer was an error for open, and not for refused")
+    func interruptedByRefusal() async throws {
+        let refusal = CacheError(.storeFailure, "SERVER_ERROR")
+        var batch = Batch()
+        let calls = fill(&batch, [.write(.add(try key("a"), [1], expiry: 0))])
+        batch.withWrites {
+            _ = $0.send(isCurrent: { _ in true }) { _ in .success }
+            $0.interrupt(refusal)
+        }
+        batch.fail(0..<1, refusal)
+        finish(&batch, calls)
+        let error = await #expect(throws: CacheError.self) { try await calls[0].wait() }
+        #expect(error?.code == .unavailable)
+    }
+
     @Test("fails the calls whose keys could not be read, and no others")
     func partialFailure() async throws {
         var batch = Batch()

@@ -1,3 +1,4 @@
+import Dispatch
 import MintCache
 import TestSupport
 import Testing
@@ -141,6 +142,29 @@ struct ConversationTests {
         try await eventually { staged.connection.asked.value == 2 }
         staged.connection.answer(2)
         try await second.value
+        staged.queue.close()
+        try await eventually { rounds.areOver }
+    }
+
+    @Test("that hangs while it asks ahead leaves no call behind that has its reply")
+    func hangingAhead() async throws {
+        let staged = StagedConversation(operationTimeout: .milliseconds(100))
+        var rounds = staged.rounds()
+        try staged.start(isWatched: false)
+        let first = try await staged.suspendedGet {}
+        let others = (0..<16).map { number in Task { try await staged.get("k\(number)") } }
+        try await eventually { staged.queue.waiting == 16 }
+        let hang = DispatchSemaphore(value: 0)
+        staged.connection.holdAsking(hang)
+        staged.connection.answer()
+        try await eventually { staged.connection.asked.value == 2 }
+        let since = Ticks.coarse
+        _ = rounds.look(at: since)
+        _ = rounds.look(at: since + 160_000_000)
+        // They end, with their replies or at their deadline.
+        _ = await first.result
+        for task in others { _ = await task.result }
+        hang.signal()
         staged.queue.close()
         try await eventually { rounds.areOver }
     }

@@ -11,6 +11,7 @@ final class StagedConnection: ServerConnection, Sendable {
     private let answers = DispatchSemaphore(value: 0)
     private let error = Mutex<CacheError?>(nil)
     private let sizes = Mutex<[Int]>([])
+    private let hold = Mutex<DispatchSemaphore?>(nil)
     private let thread = Mutex<Thread?>(nil)
     let asked = Counter()
     let taking = Counter()
@@ -38,10 +39,14 @@ final class StagedConnection: ServerConnection, Sendable {
         answers.signal()
     }
 
+    /// Has asking hang until a signal.
+    func holdAsking(_ signal: DispatchSemaphore) { hold.withLock { $0 = signal } }
+
     func ask(for batch: inout Batch) {
         let count = batch.keys.count
         sizes.withLock { $0.append(count) }
         asked.increment()
+        hold.withLock { $0 }?.wait()
     }
 
     func take(into batch: inout Batch) throws {

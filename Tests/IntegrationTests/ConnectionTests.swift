@@ -2,6 +2,7 @@ import CacheUtils
 import Foundation
 import Memcached
 import MemcachedProcess
+import Synchronization
 import TestSupport
 import Testing
 
@@ -216,6 +217,22 @@ struct ConnectionTests {
         }
     }
 
+    @Test("whose check could not be made is good for reads and writes, tells no CAS ids, and is checked again")
+    func repeatedCheck() async throws {
+        let server = UncheckableServer()
+        let fake = try FakeMemcached(isConnectable: false) { server.answer($1) }
+        defer { fake.stop() }
+        try await withServers([fake.address]) { store async throws in
+            let first = try await store.write(unique: [0x61], to: key, over: nil, expiry: nil)
+            #expect(first.isStored && first.cas == nil)
+            #expect(try await store.get(key)?.bytes == [0x61])
+            server.isCheckable.increment()
+            try await eventually {
+                try await store.write(unique: [0x61], to: key, over: nil, expiry: nil).cas != nil
+            }
+        }
+    }
+
     @Test("over a restart takes no CAS id along that was told before it")
     func restart() async throws {
         try await withMemcached { store, server async throws in
@@ -241,6 +258,32 @@ struct ConnectionTests {
             #expect(write?.isStored != true)
             #expect(try await other.get(victim)?.bytes == [9])
             await other.shutdown()
+        }
+    }
+}
+
+/// Answers as memcached does, but that it refuses the items of the check until it is checkable.
+private final class UncheckableServer: Sendable {
+    let isCheckable = Counter()
+    private let numbers = Counter()
+    private let isValueNext = Mutex<(isNext: Bool, isOfCheck: Bool)>((false, false))
+
+    func answer(_ line: String) -> FakeMemcached.Answer {
+        let words = line.split(separator: " ").map(String.init)
+        let isOfCheck = line.contains("cache-utils:check:")
+        let value = isValueNext.withLock { exchange(&$0, with: (words.first == "add", isOfCheck)) }
+        if value.isNext {
+            guard value.isOfCheck else { return .silence }
+            return isCheckable.value > 0 ? .say("STORED\r\n") : .say("SERVER_ERROR not now\r\n")
+        }
+        switch words.first {
+        case "version": return .say("VERSION 1.6.18\r\n")
+        case "stats": return .say("STAT pid 1\r\nEND\r\n")
+        case "delete": return .say("DELETED\r\n")
+        case "gets":
+            let text = isOfCheck ? "\u{1}" : "a"
+            return .say("VALUE \(words[1]) 0 1 \(numbers.increment())\r\n\(text)\r\nEND\r\n")
+        default: return .silence
         }
     }
 }

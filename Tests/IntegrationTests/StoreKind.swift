@@ -18,8 +18,8 @@ enum StoreKind: CaseIterable, Sendable, CustomTestStringConvertible {
     case proxyOfTwo
     case proxyOfThree
 
-    /// Those that every promise of a cache is tested on. What is special about the others is special in the store: it has
-    /// them all.
+    /// Those that every promise of a cache is tested on. What is special about the others is special in the store: it
+    /// has them all.
     static let allCases: [StoreKind] = [.inMemory, .memcached, .memcachedOverSocket]
     static let everyStore = allCases + [.acknowledged, .resumedElsewhere, .twoServers, .proxyOfTwo, .proxyOfThree]
 

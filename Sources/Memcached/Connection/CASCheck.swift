@@ -22,8 +22,9 @@ enum CASCheck {
         guard let key = try? StoreKey(text) else { return .open }
         _ = keys.index(of: key)
         var ids: [UInt64] = []
+        // A second at least: memcached counts whole ones from its last tick, and 1 could be over at once.
         for _ in 1...2 {
-            guard handle.perform(.add(key, [1], expiry: 1)).tookPlace == true,
+            guard handle.perform(.add(key, [1], expiry: 2)).tookPlace == true,
                 handle.ask(for: 0..<1, of: keys) == .success,
                 handle.fetch().hasItem
             else { return .open }

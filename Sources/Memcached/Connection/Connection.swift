@@ -28,6 +28,7 @@ final class Connection: ServerConnection {
     var opening: UInt32 = 0
     var generation = 0
     var lastAnswer: UInt64 = 0
+    private var openedAt: UInt64 = 0
     // Of the exchange that is under way:
     var began: UInt64 = 0
     /// How many connections had been opened when it began. Of CAS ids that it tells of.
@@ -51,11 +52,12 @@ final class Connection: ServerConnection {
 
     // MARK: Opening
 
-    /// Opens it if it is not open, or has been idle for so long that it may be forgotten.
+    /// Opens it if it is not open, has been idle for so long that it may be forgotten, or if the check of the server
+    /// could not be made when it was opened.
     ///
     /// - Parameter isForWrite: whether what is going to be sent may not be sent twice.
     func makeReady(isForWrite: Bool) throws(CacheError) {
-        if isOpen {
+        if isOpen, !isToBeChecked {
             if isHurried { handle?.pollTimeout = max(1, settings.operationTimeout / 1_000_000) }
             isHurried = false
             let idle = Ticks.coarse &- min(lastAnswer, Ticks.coarse)
@@ -63,6 +65,11 @@ final class Connection: ServerConnection {
             if idle < settings.longestIdle, isAlive() { return }
         }
         try open()
+    }
+
+    /// Whether the check of the server could not be made when this was opened: it is tried again every second.
+    private var isToBeChecked: Bool {
+        !settings.isAcknowledged && state.casCheck == .open && Ticks.coarse > openedAt + Self.moment
     }
 
     func open() throws(CacheError) {
@@ -76,6 +83,7 @@ final class Connection: ServerConnection {
             throw error
         }
         opening = state.noteOpening()
+        openedAt = Ticks.coarse
         lastAnswer = Ticks.coarse
     }
 

@@ -18,7 +18,7 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "How often each scenario runs, in turn with the others.")
     var rounds = 24
 
-    @Option(help: "Connections of the store, and threads of the multi-gets.")
+    @Option(help: "Threads of the multi-gets.")
     var connections = 2
 
     @Option(help: "How often the hot key of the stampede expires.")

@@ -4,7 +4,7 @@ STORE ?= memory
 SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Benchmarks/Package.swift Benchmarks/Sources
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-races test-memory bench bench-peers verify torture format check-format clean
+.PHONY: help setup build demo test test-release test-races test-memory bench bench-peers verify torture format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -23,6 +23,11 @@ demo: setup ## show the main job, in memory; STORE=memcached shows it on a real 
 test: setup ## run all tests; they start and stop their own memcached processes
 	swift test --skip InterleavingTests
 	swift test --filter InterleavingTests
+
+# What the client does with callers' tasks rests on what the compiler makes of it.
+test-release: setup ## run the tests of resuming tasks in optimized code
+	swift test --configuration release -Xswiftc -enable-testing --scratch-path .build-release \
+		--filter 'ResumptionTests|ReadyCallsTests|CallTests|ConversationTests|BusyTaskTests'
 
 # The interleavings run on one thread, and so many schedules would take too long. The suites that start servers run one
 # after the other: the sanitizer makes all of them together too slow for what they wait for.

@@ -76,7 +76,7 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["CacheUtils", "Memcached", "MemcachedProcess", "TestSupport"],
+            dependencies: ["CLibMemcached", "CacheUtils", "Memcached", "MemcachedProcess", "TestSupport"],
             swiftSettings: settings
         ),
     ],

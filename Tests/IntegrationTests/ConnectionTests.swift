@@ -152,15 +152,13 @@ struct ConnectionTests {
 
     @Test("to a server that wants authentication is made with a user and a password, and says so without")
     func authentication() async throws {
-        let file = "/tmp/cache-utils-\(UInt64.random(in: 0...UInt64.max)).auth"
-        try "someone:secret\n".write(toFile: file, atomically: true, encoding: .utf8)
-        defer { _ = try? FileManager.default.removeItem(atPath: file) }
+        let file = try AuthenticationFile()
         func configuration(_ password: String?) -> MemcachedStore.Configuration {
             var configuration = testConfiguration
             configuration.authentication = password.map { .init(user: "someone", password: $0) }
             return configuration
         }
-        try await withMemcached(options: ["-Y", file], configuration: configuration("secret")) {
+        try await withMemcached(options: ["-Y", file.path], configuration: configuration("secret")) {
             store, _ async throws in
             let bench = Bench(store)
             for _ in 1...2 {
@@ -171,7 +169,7 @@ struct ConnectionTests {
             try await bench.city().invalidate("paris")
         }
         for (password, words) in [("wrong", "does not accept this user"), (nil, "wants authentication")] {
-            try await withMemcached(options: ["-Y", file], configuration: configuration(password)) {
+            try await withMemcached(options: ["-Y", file.path], configuration: configuration(password)) {
                 store, _ async throws in
                 let bench = Bench(store)
                 #expect(try await bench.city()("paris").name == "paris")
@@ -183,6 +181,36 @@ struct ConnectionTests {
         }
         #expect(!"\(configuration("secret"))".contains("secret"))
         #expect(!String(reflecting: configuration("secret")).contains("secret"))
+    }
+
+    @Test("to a server that has no connection left is an error that names -c, and reads go on without it")
+    func noConnectionLeft() async throws {
+        // memcached compares that with the numbers of its descriptors, of which it has some twenty anyway.
+        let server = try MemcachedProcess(options: ["-c", "40"])
+        defer { server.stop() }
+        let others = (0..<60).compactMap { _ in MemcachedProcess.connect(toPort: server.port) }
+        defer { for other in others { close(other) } }
+        try await withServers([server.address]) { store async throws in
+            let error = try await eventuallyThrows { _ = try await store.get(key) }
+            #expect(error.code == .unavailable && error.message.contains("-c"), "\(error.message)")
+            let bench = Bench(store)
+            #expect(try await bench.city()("paris").name == "paris")
+        }
+    }
+
+    /// The server takes the connections of others in its own time.
+    private func eventuallyThrows(_ body: () async throws -> Void) async throws -> CacheError {
+        var thrown: CacheError?
+        try await eventually {
+            do {
+                try await body()
+                return false
+            } catch {
+                thrown = error as? CacheError
+                return true
+            }
+        }
+        return try #require(thrown)
     }
 
     @Test("to a server that speaks only the binary protocol is an error that says so")

@@ -33,9 +33,8 @@ final class FakeMemcached: Sendable {
     /// Starts to listen.
     ///
     /// - Parameters:
-    /// - isConnectable: whether the first commands of a connection are answered as memcached does, and are no lines
-    ///   that
-    ///     the test is given.
+    ///   - isConnectable: whether the first commands of a connection are answered as memcached does, and are no lines
+    ///     that the test is given.
     ///   - answer: is given the number of the connection, from 0, and a line without its end.
     init(isConnectable: Bool = true, _ answer: @escaping @Sendable (Int, String) -> Answer) throws {
         let (descriptor, port) = try MemcachedProcess.listener()

@@ -90,13 +90,7 @@ struct StalledServerTests {
             lookUps.increment()
             return ["127.0.0.1"]
         }
-        for _ in 1...3 {
-            try await store.set(key, to: [1], expiry: nil)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 0..<200 { group.addTask { _ = try await store.get(key) } }
-                try await group.waitForAll()
-            }
-        }
+        for _ in 1...3 { try await use(store, 200) }
         // Two threads may have begun at the same time.
         #expect(lookUps.value <= 2)
         let before = lookUps.value
@@ -106,6 +100,68 @@ struct StalledServerTests {
         _ = try await store.delete(key)
         #expect(lookUps.value > before)
         await store.shutdown()
+    }
+
+    #if os(Linux)
+    @Test("a name that moves is followed by all connections when one has broken, though the old address accepts (D2)")
+    func movedName() async throws {
+        let old = try MemcachedProcess()
+        let new = try MemcachedProcess(.loopback(number: 2, port: old.port))
+        defer { for server in [old, new] { server.stop() } }
+        let hasMoved = Counter()
+        let store = try MemcachedStore(
+            servers: [MemcachedServer("somewhere:\(old.port)")],
+            configuration: configuration { $0.operationTimeout = .seconds(30) }
+        ) { _ in hasMoved.value == 0 ? ["127.0.0.1"] : ["127.0.0.2"] }
+        let others = try (old: MemcachedStore(servers: [old.address]), new: MemcachedStore(servers: [new.address]))
+        for _ in 1...3 { try await use(store, 200) }
+        #expect(try await others.old.get(key)?.bytes == [1])
+        hasMoved.increment()
+        old.stop()
+        try old.start()
+        try await eventually { await answers(store) }
+        // On the connection that writes, and on both of those that read.
+        try await use(store, 200)
+        #expect(try await others.new.get(key)?.bytes == [1])
+        #expect(try await store.delete(key))
+        #expect(try await others.new.get(key) == nil)
+        try await others.old.set(key, to: [9], expiry: nil)
+        try await withThrowingTaskGroup(of: StoreItem?.self) { group in
+            for _ in 0..<500 { group.addTask { try await store.get(key) } }
+            for try await item in group { #expect(item == nil) }
+        }
+        for store in [store, others.old, others.new] { await store.shutdown() }
+    }
+
+    @Test("an address that answers nobody is left for the next one of the name, within the call's time")
+    func blackHole() async throws {
+        let server = try MemcachedProcess()
+        // With one connection that nobody takes, the system answers no other.
+        let (listener, _) = try MemcachedProcess.listener(loopback: 2, port: server.port, backlog: 0)
+        let filler = MemcachedProcess.connect(toPort: server.port, loopback: 2)
+        defer {
+            for descriptor in [listener, filler].compactMap({ $0 }) { close(descriptor) }
+            server.stop()
+        }
+        let store = try MemcachedStore(
+            servers: [MemcachedServer("somewhere:\(server.port)")],
+            configuration: configuration {
+                $0.operationTimeout = .seconds(30)
+                $0.connectTimeout = .milliseconds(300)
+            }
+        ) { _ in ["127.0.0.2", "127.0.0.1"] }
+        try await use(store, 1)
+        #expect(store.status[0].isAvailable)
+        await store.shutdown()
+    }
+    #endif
+
+    private func use(_ store: MemcachedStore, _ reads: Int) async throws {
+        try await store.set(key, to: [1], expiry: nil)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<reads { group.addTask { _ = try await store.get(key) } }
+            try await group.waitForAll()
+        }
     }
 
     @Test("a server that hangs costs one operation timeout, and then nothing until it answers again")

@@ -16,6 +16,8 @@ package final class MemcachedProcess: @unchecked Sendable {
     package enum Listener: Sendable {
         case tcp
         case unixSocket
+        /// 127.0.0.2 and so on, which Linux has and other systems have not.
+        case loopback(number: UInt8, port: UInt16)
     }
 
     package struct StartFailure: Error, CustomStringConvertible {
@@ -41,6 +43,9 @@ package final class MemcachedProcess: @unchecked Sendable {
             case .unixSocket:
                 address = "/tmp/cache-utils-\(UUID().uuidString.prefix(8)).sock"
                 arguments = ["-s", address] + options
+            case .loopback(let number, let port):
+                address = "127.0.0.\(number):\(port)"
+                arguments = ["-l", "127.0.0.\(number)", "-p", "\(port)"] + options
             }
             do {
                 try start()
@@ -147,17 +152,20 @@ package final class MemcachedProcess: @unchecked Sendable {
         return UInt16(bigEndian: address.sin_port)
     }
 
-    /// A socket that listens on a loopback port that the system chooses, so that nobody can take the port before.
-    package static func listener() throws -> (descriptor: Int32, port: UInt16) {
-        let descriptor = try boundSocket()
-        guard listen(descriptor, 16) == 0 else { throw StartFailure(description: "cannot listen") }
-        return (descriptor, try port(of: descriptor))
+    /// A socket that listens on a loopback port that the system chooses, so that nobody can take the port before, or on
+    /// this one.
+    package static func listener(
+        loopback number: UInt8 = 1, port: UInt16 = 0, backlog: Int32 = 16
+    ) throws -> (descriptor: Int32, port: UInt16) {
+        let descriptor = try boundSocket(Self.loopback(number, port: port))
+        guard listen(descriptor, backlog) == 0 else { throw StartFailure(description: "cannot listen") }
+        return (descriptor, try Self.port(of: descriptor))
     }
 
-    /// A socket that is bound to a loopback port that the system chooses.
-    private static func boundSocket() throws -> Int32 {
+    /// A socket that is bound to a loopback port that the system chooses, or to this one.
+    private static func boundSocket(_ address: sockaddr_in = MemcachedProcess.loopback(port: 0)) throws -> Int32 {
         let descriptor = socket(AF_INET, streamType, 0)
-        var address = loopback(port: 0)
+        var address = address
         let code = withUnsafeBytes(of: &address) { bytes -> Int32 in
             bytes.baseAddress.map {
                 bind(descriptor, $0.assumingMemoryBound(to: sockaddr.self), socklen_t(bytes.count))
@@ -173,36 +181,39 @@ package final class MemcachedProcess: @unchecked Sendable {
     private static let streamType = SOCK_STREAM
     #endif
 
-    private static func loopback(port: UInt16) -> sockaddr_in {
+    private static func loopback(_ number: UInt8 = 1, port: UInt16) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        address.sin_addr.s_addr = (UInt32(0x7F00_0000) + UInt32(number)).bigEndian
         return address
     }
 
     private func canConnect() -> Bool {
-        guard let port = address.split(separator: ":").last.flatMap({ UInt16($0) }) else {
+        let numbers = address.split { $0 == "." || $0 == ":" }
+        guard !address.hasPrefix("/"), let number = numbers.dropLast().last.flatMap({ UInt8($0) }),
+            let port = numbers.last.flatMap({ UInt16($0) })
+        else {
             var socketAddress = sockaddr_un()
             socketAddress.sun_family = sa_family_t(AF_UNIX)
             withUnsafeMutableBytes(of: &socketAddress.sun_path) { $0.copyBytes(from: address.utf8) }
             return Self.canConnect(AF_UNIX, &socketAddress)
         }
-        return Self.canConnect(toPort: port)
+        return Self.canConnect(toPort: port, loopback: number)
     }
 
     /// A connection to a loopback port.
-    package static func connect(toPort port: UInt16) -> Int32? {
+    package static func connect(toPort port: UInt16, loopback number: UInt8 = 1) -> Int32? {
         let descriptor = socket(AF_INET, streamType, 0)
-        var address = loopback(port: port)
+        var address = loopback(number, port: port)
         if connect(descriptor, AF_INET, &address) { return descriptor }
         close(descriptor)
         return nil
     }
 
     /// Whether something listens on a loopback port.
-    static func canConnect(toPort port: UInt16) -> Bool {
-        var socketAddress = loopback(port: port)
+    static func canConnect(toPort port: UInt16, loopback number: UInt8 = 1) -> Bool {
+        var socketAddress = loopback(number, port: port)
         return canConnect(AF_INET, &socketAddress)
     }
 

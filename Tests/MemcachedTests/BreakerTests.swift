@@ -1,4 +1,5 @@
 import MintCache
+import Synchronization
 import TestSupport
 import Testing
 
@@ -59,6 +60,21 @@ struct BreakerTests {
     }
 }
 
+@Suite("A probe", .timeLimit(.minutes(1)))
+struct ProbeTests {
+    @Test("that is refused puts off the next one")
+    func refused() async throws {
+        let state = ServerState(try MemcachedServer("nowhere:1"), failuresToOpen: 1) { _ in
+            throw CacheError(.unavailable, "refused")
+        }
+        let connection = Connection(state, .init(MemcachedStore.Configuration(), isAcknowledged: false))
+        #expect(throws: CacheError.self) { try connection.probe() }
+        try await eventually { state.untilProbe == 0 }
+        #expect(throws: CacheError.self) { try connection.probe() }
+        #expect(state.untilProbe.map { $0 > 0 } == true)
+    }
+}
+
 @Suite("The address of a server")
 struct ServerAddressTests {
     private func address(_ resolve: @escaping ServerAddress.Resolver) throws -> ServerAddress {
@@ -94,6 +110,21 @@ struct ServerAddressTests {
         address.renew(from: first.generation)
         #expect(try address.current().host == "host2")
         #expect(address.generation == first.generation + 1)
+    }
+
+    @Test("that was looked up before a connection broke is looked up again")
+    func overtaken() throws {
+        let lookUps = Counter()
+        let own = Mutex<ServerAddress?>(nil)
+        let address = try address { _ in
+            if lookUps.increment() > 1 { return ["new"] }
+            // A connection of another thread breaks meanwhile.
+            own.withLock { $0 }?.renew(from: 0)
+            return ["old"]
+        }
+        own.withLock { $0 = address }
+        #expect(try address.current() == .init(host: "new", generation: 1))
+        own.withLock { $0 = nil }
     }
 
     @Test("of a name without one is an error that names it")

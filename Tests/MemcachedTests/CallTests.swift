@@ -152,28 +152,6 @@ struct CallTests {
         let queue = CallQueue(limit: 10, resumesTasks: true)
         for _ in 1...3 { #expect(queue.wait(atMost: 1_000_000) == .attention) }
     }
-
-    @Test(
-        "a later job for a task that waits is not dropped: it runs when the call is over",
-        .enabled(if: Call.canResumeTasks))
-    func laterJob() async throws {
-        let queue = CallQueue(limit: 10, resumesTasks: true)
-        let call = Call(.get(key), in: queue)
-        let first = Task { try await call.wait() }
-        try await eventually { queue.waiting == 1 }
-        // Another task enters the same actor: its job is a second one.
-        let second = Task { await call.enterForTest() }
-        try await eventually { call.hasLaterJobs.load(ordering: .relaxed) }
-        call.finish(.item(nil))
-        _ = try await first.value
-        await second.value
-        // And one that comes when the call is over.
-        await call.enterForTest()
-    }
-}
-
-extension Call {
-    fileprivate func enterForTest() { _ = isOver }
 }
 
 private final class EventLog: Sendable {

@@ -4,7 +4,7 @@ import MintCache
 /// Finds out whether a server's CAS ids are good for the key protocol: an id must never come again for a key, or an old
 /// `cas` would land on another's item.
 ///
-/// Under a random key that begins with `cache-utils:check:`, lives for a second and is deleted, it adds an item,
+/// Under a random key that begins with `cache-utils:check:`, lives for two seconds and is deleted, it adds an item,
 /// deletes it and adds it again: the two have different ids on memcached, and not on servers that count for each key or
 /// not at all.
 enum CASCheck {

@@ -8,14 +8,14 @@ import Synchronization
 /// promises:
 ///
 /// 1. a task that enters an actor with an executor of its own is handed to `enqueue(_:)` as one job, and does not go on
-///    before that is run (ResumptionTests: "is suspended until its job is run");
+///    before that is run (ResumptionTests: "are suspended until their jobs are run");
 /// 2. a job that is run as one of the global executor's leaves the actor without being queued again, where the task has
-/// no isolation and prefers no executor (ResumptionTests: "goes on, on the thread that runs its job"); otherwise it is
-///    queued where it belongs, which is slower and right;
-/// 3. a thread that is nobody's may run jobs (the same test).
+///    no isolation and prefers no executor ("go on at once on the thread that runs the job"); otherwise it is queued
+///    where it belongs, which is slower and right ("go on where they were");
+/// 3. a thread that is nobody's may run jobs (all of these tests).
 ///
 /// A runtime that hands over another job for a task that waits, when its priority is raised, has that run too, when the
-/// call is over ("a later job is not dropped").
+/// call is over ("have a later job run too"). `make test-release` checks all of it in optimized code.
 ///
 /// **Without**, a task waits in a continuation, as any does.
 ///

@@ -22,6 +22,7 @@ enum Ratios {
             measurements.ratio("in_memory_hit", .atMost(1), { 1e6 / rate("in-memory@1")($0) }, to: { _ in 1 }),
             measurements.ratio(
                 "miss_vs_libmemcached", .atLeast(0.5), rate("fill@256"), to: rate("libmemcached-miss@1")),
+            measurements.ratio("stall", .atMost(1.2), rate("loader@64"), to: rate("stalled@64")),
             measurements.ratio("peers", .atLeast(10), rate("cached@256"), to: best { $0.hasPrefix("peer-") }),
         ]
         return ratios.filter { !$0.values.contains(where: \.isNaN) } + counted(costs, stampedes)

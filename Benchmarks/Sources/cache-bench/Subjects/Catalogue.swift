@@ -22,6 +22,8 @@ struct Catalogue: Sendable {
     private let store: MemcachedStore
     private let socketStore: MemcachedStore
     private let floor: MemcachedStore
+    /// Its tasks are resumed by Swift's executor.
+    private let elsewhere: MemcachedStore
     private let connections: Int
 
     init(server: String, socket: String, connections: Int) throws {
@@ -30,12 +32,15 @@ struct Catalogue: Sendable {
         let configuration = MemcachedStore.Configuration()
         store = try MemcachedStore(servers: [server], configuration: configuration)
         socketStore = try MemcachedStore(servers: [socket], configuration: configuration)
+        var resumedElsewhere = configuration
+        resumedElsewhere.resumesTasks = false
+        elsewhere = try MemcachedStore(servers: [server], configuration: resumedElsewhere)
         floor = try MemcachedStore(
             answering: [UInt8](repeating: 0x78, count: Self.valueSizes[0]), configuration: configuration)
     }
 
     func close() async {
-        for store in [store, socketStore, floor] { await store.shutdown() }
+        for store in [store, socketStore, elsewhere, floor] { await store.shutdown() }
     }
 
     /// Stores what is read, and returns the scenarios that read it.
@@ -71,6 +76,7 @@ struct Catalogue: Sendable {
     private func gets(_ keys: [StoreKey]) -> [Scenario] {
         [1, 8, 64, 256, 1024].map { tasks in scenario(reader("store", of: store, keys, tasks: tasks)) }
             + [1, 256].map { tasks in scenario(reader("store-unix", of: socketStore, keys, tasks: tasks)) }
+            + [64, 256].map { tasks in scenario(reader("store-elsewhere", of: elsewhere, keys, tasks: tasks)) }
             + [64, 256, 1024].map { tasks in scenario(reader("async-floor", of: floor, keys, tasks: tasks)) }
     }
 
@@ -105,6 +111,8 @@ struct Catalogue: Sendable {
             scenario(FillSubject(callers: 64, store: store, text: text)),
             scenario(FillSubject(callers: 256, store: store, text: text)),
             scenario(BlockingMisses(server: address)),
+            scenario(StalledSubject(alone: "loader")),
+            scenario(try StalledSubject(stalled: "stalled")),
         ]
     }
 

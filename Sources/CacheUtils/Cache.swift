@@ -31,7 +31,12 @@ public struct Cache: Sendable {
     ///   - store: where values are kept.
     ///   - namespace: the application. Caches in different namespaces share nothing.
     ///   - version: the version of what is cached: raise it when a release changes what the cached functions return,
-    ///     and old and new processes run side by side without seeing each other's values.
+    ///     and old and new processes run side by side without seeing each other's values. Groups are the namespace's:
+    ///     invalidating one invalidates its values in every version.
+    ///   - invalidatesAlso: other versions whose values are invalidated along with this one's: that of the release
+    ///     before, and that of the next one. See the article *Deploys*.
+    ///   - canInvalidateAll: whether ``invalidateAll()`` can be used, for which each hit reads one more key. It is to be
+    ///     the same in all processes: raise the version with it.
     ///   - policy: the options of functions and values that are given none of their own.
     ///   - clock: what freshness and leases are counted by.
     ///   - observer: is told everything that happens, for statistics and metrics.
@@ -46,12 +51,14 @@ public struct Cache: Sendable {
     /// An empty namespace, or one that with the version takes more than 128 bytes of a key, is an error with code
     /// `invalidKey` of every call.
     public init(
-        store: any CacheStore, namespace: String, version: String = "1", policy: CachePolicy = CachePolicy(),
+        store: any CacheStore, namespace: String, version: String = "1", invalidatesAlso: [String] = [],
+        canInvalidateAll: Bool = false, policy: CachePolicy = CachePolicy(),
         clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         logger: Logger = Logger(label: "swift-cache-utils"), troubleLevel: Logger.Level? = .warning,
         background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild
     ) {
-        keys = KeySpace(namespace: namespace, version: version)
+        keys = KeySpace(
+            namespace: namespace, version: version, others: invalidatesAlso, canInvalidateAll: canInvalidateAll)
         self.policy = policy
         self.checksCodecs = checksCodecs
         engine = ReadThroughCache(
@@ -131,6 +138,7 @@ public struct Cache: Sendable {
         return CachedFunction(
             engine: engine,
             head: Result { () throws(CacheError) in try keys.head(ofFunction: name) },
+            otherHeads: Result { () throws(CacheError) in try keys.otherHeads(ofFunction: name) },
             options: Result { () throws(CacheError) in
                 try CacheOptions(
                     function: name, ttl: ttl, policy: merged(policy, staleFor, leaseFor, refresh), groups: groups,

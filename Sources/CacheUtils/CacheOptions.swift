@@ -14,8 +14,10 @@ struct CacheOptions: Sendable {
         try Self.check(policy)
         var unique: Set<StoreKey> = []
         for name in groups { unique.insert(try keys.key(ofGroup: name)) }
+        if let all = try keys.groupOfAll() { unique.insert(all) }
         guard unique.count <= 255 else {
-            throw CacheError(.invalidKey, "\(unique.count) groups for one value: use at most 255")
+            throw CacheError(
+                .invalidKey, "\(unique.count) groups for one value, that of everything included: use at most 255")
         }
         options = CacheEntry.Options(function: function, groups: Array(unique), policy: policy)
     }

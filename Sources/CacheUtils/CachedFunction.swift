@@ -12,6 +12,8 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     @usableFromInline let engine: ReadThroughCache
     /// What the keys begin with.
     @usableFromInline let head: Result<[UInt8], CacheError>
+    /// The same in the other versions whose values are invalidated too.
+    let otherHeads: Result<[[UInt8]], CacheError>
     @usableFromInline let options: Result<CacheOptions, CacheError>
     @usableFromInline let coder: any PayloadCoder<Value>
     @usableFromInline let load: @Sendable @concurrent (repeat each Argument) async throws -> Value
@@ -53,14 +55,23 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
         try await engine.peek(entry(repeat each arguments), coder)
     }
 
-    /// Removes the cached result of exactly these arguments. A call that begins after this returned gets no result
-    /// that was being computed before.
+    /// Removes the cached result of exactly these arguments, in this version and in those that `invalidatesAlso` of the
+    /// cache names. A call that begins after this returned gets no result that was being computed before.
     ///
     /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached:
     ///   then the result may still be cached, and the call is to be repeated. `CancellationError` as soon as the task
     ///   is cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`.
     public func invalidate(_ arguments: repeat each Argument) async throws {
-        try await engine.invalidate(key(repeat each arguments))
+        try await engine.invalidate(keys(repeat each arguments))
+    }
+
+    /// Removes the cached results of several argument lists, each as ``invalidate(_:)`` does, all at the same time.
+    ///
+    /// - Throws: when all have ended, as ``invalidate(_:)``, with the store keys of what failed in ``CacheError/keys``.
+    public func invalidate(many argumentLists: [(repeat each Argument)]) async throws {
+        var all: [StoreKey] = []
+        for arguments in argumentLists { all += try keys(repeat each arguments) }
+        try await engine.invalidate(all)
     }
 
     /// The store key of the call with these arguments.
@@ -68,7 +79,19 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// - Throws: ``CacheError`` with code `invalidKey`.
     @inlinable
     public func key(_ arguments: repeat each Argument) throws -> StoreKey {
-        var builder = CacheKeyBuilder(head: try head.get())
+        try key(repeat each arguments, under: head.get())
+    }
+
+    /// The keys of the call in all versions that are invalidated together.
+    func keys(_ arguments: repeat each Argument) throws -> [StoreKey] {
+        var keys = [try key(repeat each arguments)]
+        for head in try otherHeads.get() { keys.append(try key(repeat each arguments, under: head)) }
+        return keys
+    }
+
+    @inlinable @inline(__always)
+    func key(_ arguments: repeat each Argument, under head: [UInt8]) throws -> StoreKey {
+        var builder = CacheKeyBuilder(head: head)
         var isFirst = true
         for argument in repeat each arguments {
             if !isFirst { builder.separate() }

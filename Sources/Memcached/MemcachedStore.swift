@@ -16,13 +16,9 @@ import Synchronization
 /// A task that is cancelled while it waits gets `CancellationError` at once. Whether its write takes place is then
 /// open, as it is after a timeout.
 public final class MemcachedStore: CacheStore {
-    /// Larger values are not read back: that would cost more than waiting for an acknowledgement.
-    static let largestReadBack = 4096
-
-    private let ring: Ring
+    let ring: Ring
     let clients: [ServerClient]
-    let configuration: Configuration
-    let clock = SystemClock()
+    private let configuration: Configuration
     private let isShutDown = Atomic(false)
     private let ended = Promise<Void>()
 
@@ -119,79 +115,6 @@ public final class MemcachedStore: CacheStore {
     public var status: [ServerStatus] {
         clients.map {
             ServerStatus(server: $0.state.server, isAvailable: !$0.state.isOpen, waiting: $0.waiting)
-        }
-    }
-
-    /// The call in a conversation.
-    @inline(__always)
-    func ask(_ request: Call.Request, for key: StoreKey, _ client: ServerClient) throws -> Call {
-        guard !client.state.isOpen else { throw client.state.refusal }
-        return Call(request, in: .passUnretained(client.conversation(for: key)))
-    }
-
-    @inline(__always)
-    func client(for key: StoreKey) -> ServerClient { clients[ring.server(for: key)] }
-
-    // MARK: Reading
-
-    // Inlined into its witness of the protocol: a frame less. So is `get(_:with:)`.
-
-    /// Reads one item.
-    @inline(__always)
-    public func get(_ key: StoreKey) async throws -> StoreItem? {
-        let reply = try await ask(.get(key), for: key, client(for: key)).wait()
-        guard case .item(let item) = reply else { preconditionFailure("another reply than to a get") }
-        return item
-    }
-
-    /// Reads several items: one round trip to each server that has any of them, all at the same time.
-    public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
-        guard let first = keys.first else { return [] }
-        let (item, others) = try await get(first, with: Array(keys.dropFirst()))
-        return [item] + others
-    }
-
-    /// Reads an item and others that go with it, as ``get(_:)-([StoreKey])`` does.
-    @inline(__always)
-    public func get(
-        _ key: StoreKey, with others: [StoreKey]
-    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        let server = ring.server(for: key)
-        guard clients.count == 1 || others.allSatisfy({ ring.server(for: $0) == server }) else {
-            let items = try await spread([key] + others)
-            return (items[0], Array(items.dropFirst()))
-        }
-        return try await get(key, with: others, from: server)
-    }
-
-    @inline(__always)
-    private func get(
-        _ key: StoreKey, with others: [StoreKey], from server: Int
-    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        let reply = try await ask(.getAll(key, others), for: key, clients[server]).wait()
-        guard case .items(let item, let items) = reply else {
-            preconditionFailure("another reply than to a get of several keys")
-        }
-        return (item, items)
-    }
-
-    /// Reads keys of several servers.
-    private func spread(_ keys: [StoreKey]) async throws -> [StoreItem?] {
-        let servers = keys.map(ring.server(for:))
-        return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
-            for server in Set(servers) {
-                let positions = keys.indices.filter { servers[$0] == server }
-                group.addTask {
-                    let others = positions.dropFirst().map { keys[$0] }
-                    let (item, items) = try await self.get(keys[positions[0]], with: others, from: server)
-                    return (positions, [item] + items)
-                }
-            }
-            var all = [StoreItem?](repeating: nil, count: keys.count)
-            for try await part in group {
-                for (position, item) in zip(part.positions, part.items) { all[position] = item }
-            }
-            return all
         }
     }
 }

@@ -70,3 +70,38 @@ extension CacheError: CustomStringConvertible {
         return "\(code): \(message)\(keys)\(cause)"
     }
 }
+
+extension CacheError {
+    /// Does something to each of some things, all at the same time.
+    ///
+    /// - Throws: when all have ended, the error of the one that failed; of several, one that has the code of the first,
+    ///   all they say, and the keys that they are about.
+    static func collecting<Thing: Sendable>(
+        _ things: [Thing], key: (Thing) -> StoreKey, _ body: @escaping @Sendable (Thing) async throws -> Void
+    ) async throws {
+        if things.count == 1 { return try await body(things[0]) }
+        var failures = [(any Error)?](repeating: nil, count: things.count)
+        await withTaskGroup(of: (Int, (any Error)?).self) { group in
+            for (index, thing) in things.enumerated() {
+                group.addTask {
+                    do { try await body(thing) } catch { return (index, error) }
+                    return (index, nil)
+                }
+            }
+            for await (index, error) in group { failures[index] = error }
+        }
+        let failed = zip(things, failures).compactMap { thing, error in error.map { (key(thing), $0) } }
+        guard let (_, first) = failed.first else { return }
+        var messages: [String] = []
+        var keys: [StoreKey] = []
+        for (key, error) in failed {
+            let message = (error as? CacheError)?.message ?? "\(error)"
+            if !messages.contains(message) { messages.append(message) }
+            if !keys.contains(key) { keys.append(key) }
+        }
+        throw CacheError(
+            (first as? CacheError)?.code ?? .storeFailure,
+            "\(failed.count) of \(things.count) writes failed: \(messages.joined(separator: "; "))", keys: keys,
+            underlying: first)
+    }
+}

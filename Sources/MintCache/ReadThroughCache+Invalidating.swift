@@ -1,25 +1,26 @@
 /// Invalidations. They are sent whatever becomes of the task that asks for them.
 extension ReadThroughCache {
-    /// Removes what is cached under a key. A call that begins after this returned gets no value whose load began
-    /// before.
+    /// Removes what is cached under some keys, and begins a new generation of some groups, all at the same time: at the
+    /// cost of one write for each key, and one for each group and part of the store. A call that begins after this
+    /// returned gets no value whose load began before.
     ///
-    /// - Throws: what the store throws; then the promise is not kept, and the call is to be repeated.
-    ///   `CancellationError` as soon as the task is cancelled; the invalidation is sent all the same.
-    public func invalidate(_ key: StoreKey) async throws { try await send(.key(key)) }
-
-    /// Begins a new generation of a group: the same promise for every value in it, at the cost of one write.
-    ///
-    /// - Throws: as ``invalidate(_:)``.
-    public func invalidate(group key: StoreKey) async throws { try await send(.group(key)) }
-
-    private func send(_ target: PendingInvalidations.Target) async throws {
+    /// - Throws: what the store throws; then the promise is not kept for the keys that the error names, and the call is
+    ///   to be repeated. `CancellationError` as soon as the task is cancelled; the invalidations are sent all the same.
+    public func invalidate(_ keys: [StoreKey], groups: [StoreKey] = []) async throws {
+        let targets = keys.map(PendingInvalidations.Target.key) + groups.map(PendingInvalidations.Target.group)
         let sent = Promise<Void>()
         underWay.begin()
         // Detached: a caller that has gone does not need it any less.
         Task.detached(priority: Task.currentPriority) { [self] in
-            let result = await Result.of { try await perform(target) }
-            if case .failure(let error) = result { report(.invalidationFailed, target, error) }
-            sent.resolve(result)
+            sent.resolve(
+                await Result.of {
+                    try await CacheError.collecting(targets, key: \.key) { target in
+                        do { try await self.perform(target) } catch {
+                            self.report(.invalidationFailed, target, error)
+                            throw error
+                        }
+                    }
+                })
             underWay.end()
         }
         try await sent.value()
@@ -29,31 +30,38 @@ extension ReadThroughCache {
         switch target {
         case .key(let key):
             failures.forget(key)
-            _ = try await store.delete(key)
+            try await remove(key)
         case .group(let group):
-            try await invalidate(generation: group)
+            try await CacheError.collecting(store.parts, key: { _ in group }) { part in
+                try await self.invalidate(generation: group, in: part)
+            }
         }
         report(.invalidation, target)
     }
 
-    private func invalidate(generation group: StoreKey) async throws {
+    /// Removes what stands under a key wherever it may be read.
+    func remove(_ key: StoreKey) async throws {
+        try await CacheError.collecting(store.parts(of: key), key: { _ in key }) { _ = try await $0.delete(key) }
+    }
+
+    private func invalidate(generation group: StoreKey, in part: any CacheStore) async throws {
         do {
-            try await beginGeneration(of: group)
+            try await beginGeneration(of: group, in: part)
         } catch let error as CacheError where error.code == .unavailable {
             // The connection may have been broken since the server was restarted: a new one tells. With a new stamp,
             // since the first one may have arrived, and arriving again would undo an invalidation that came between.
-            try await beginGeneration(of: group)
+            try await beginGeneration(of: group, in: part)
         }
     }
 
-    private func beginGeneration(of group: StoreKey) async throws {
+    private func beginGeneration(of group: StoreKey, in part: any CacheStore) async throws {
         do {
             let stamp = GroupStamp.random(for: group, isPlanted: false)
-            try await store.set(group, to: EnvelopeCoding.encode(stamp, for: group), expiry: nil)
+            try await part.set(group, to: EnvelopeCoding.encode(stamp, for: group), expiry: nil)
         } catch let error as CacheError where error.isRefusal {
             // A full server takes no new stamp. Without the old one the values are as invalid: the next read plants
             // another.
-            _ = try await store.delete(group)
+            _ = try await part.delete(group)
         }
     }
 
@@ -66,16 +74,7 @@ extension ReadThroughCache {
     /// - Parameter whenDone: is told when it has succeeded, or that it was given up because the store was shut down.
     /// - Throws: `CancellationError` when the task is cancelled while it waits for room.
     package func insistOnInvalidating(
-        _ key: StoreKey, whenDone: @escaping PendingInvalidations.WhenDone
-    ) async throws { try await insistWhenThereIsRoom(on: .key(key), whenDone) }
-
-    /// The same for a group.
-    package func insistOnInvalidating(
-        group key: StoreKey, whenDone: @escaping PendingInvalidations.WhenDone
-    ) async throws { try await insistWhenThereIsRoom(on: .group(key), whenDone) }
-
-    private func insistWhenThereIsRoom(
-        on target: PendingInvalidations.Target, _ whenDone: @escaping PendingInvalidations.WhenDone
+        _ target: PendingInvalidations.Target, whenDone: @escaping PendingInvalidations.WhenDone
     ) async throws {
         while let room = insist(on: target, whenDone: whenDone) { try await room.value() }
     }

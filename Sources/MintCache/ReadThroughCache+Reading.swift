@@ -10,6 +10,8 @@ extension ReadThroughCache {
     private enum Step<Value> {
         case done(Value)
         case readAgain
+        /// It has read again.
+        case read(Answer)
         case loadWithoutLease(CacheEvent.Reason?)
     }
 
@@ -28,6 +30,7 @@ extension ReadThroughCache {
             switch try await act(on: decision, machine.reason, entry, coder, load) {
             case .done(let value): return value
             case .loadWithoutLease(let reason): return try await loadUnleased(entry, load, reason: reason)
+            case .read(let answer): read = parsed(answer, entry)
             case .readAgain:
                 guard let again = try await ask(for: entry) else { return try await loadUnleased(entry, load) }
                 read = parsed(again, entry)
@@ -80,7 +83,7 @@ extension ReadThroughCache {
         case .fail(let failure):
             throw shared(failure, entry)
         case .plant(let plantings):
-            return try await plant(plantings, of: entry) ? .readAgain : .loadWithoutLease(.storeTrouble)
+            return try await plant(plantings, of: entry).map { .read($0) } ?? .loadWithoutLease(.storeTrouble)
         case .readAgain:
             break
         case .loadWithoutLease:

@@ -51,9 +51,11 @@ extension ReadThroughCache {
                 case .unknown: try await clock.sleep(for: pause)
                 }
             case .plant(let plantings):
-                guard try await plant(plantings, of: entry) else {
+                guard let planted = try await plant(plantings, of: entry) else {
                     return try await refreshUnleased(entry, load)
                 }
+                read = parsed(planted, entry)
+                continue
             case .readAgain: break
             case .fail, .loadWithoutLease: return try await refreshUnleased(entry, load)
             }
@@ -98,7 +100,7 @@ extension ReadThroughCache {
     /// Removes whatever stands there, and keeps that as a failed invalidation if the store fails.
     private func delete(_ entry: CacheEntry) async {
         do {
-            _ = try await store.delete(entry.key)
+            try await remove(entry.key)
         } catch {
             report(.invalidationFailed, entry, error: error)
             guard insist(on: .key(entry.key), hasFailed: true) != nil else { return }

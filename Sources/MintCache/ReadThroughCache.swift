@@ -158,22 +158,23 @@ public final class ReadThroughCache: Sendable {
         return plantings.isEmpty ? .stamps(stamps) : .incomplete(plantings)
     }
 
-    /// Gives groups their stamps, and says whether the store took them. Another caller may have been faster, so its
-    /// stamps are to be read again.
-    func plant(_ plantings: [ReadMachine.Planting], of entry: CacheEntry) async throws -> Bool {
+    /// Gives groups their stamps, and says what stands there then, since another caller may have been faster; `nil`,
+    /// reported, when the store failed.
+    func plant(_ plantings: [ReadMachine.Planting], of entry: CacheEntry) async throws -> Answer? {
+        let writes = plantings.map { planting in
+            let group = entry.groups[planting.group]
+            return UniqueValue(EnvelopeCoding.encode(planting.stamp, for: group), under: group, over: planting.over)
+        }
         do {
-            for planting in plantings {
-                let group = entry.groups[planting.group]
-                let bytes = EnvelopeCoding.encode(planting.stamp, for: group)
-                let write = try await store.write(unique: bytes, to: group, over: planting.over, expiry: nil)
-                if write.isStored {
-                    report(CacheEvent(kind: .stampPlanted, key: group, function: entry.options.function))
-                }
+            let (item, generations) = try await store.get(entry.key, with: entry.groups, after: writes)
+            for (planting, write) in zip(plantings, writes)
+            where generations[planting.group].map({ Array($0.value) == write.value }) == true {
+                report(CacheEvent(kind: .stampPlanted, key: write.key, function: entry.options.function))
             }
-            return true
+            return Answer(item: item, generations: generations)
         } catch {
             try report(trouble: error, entry)
-            return false
+            return nil
         }
     }
 

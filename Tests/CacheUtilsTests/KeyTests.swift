@@ -155,12 +155,38 @@ struct KeyTests {
         #expect(keys[0].description == "a:b%3Ac:c:d")
     }
 
+    @Test("of a group is of the namespace, and no version or name makes another key look like it")
+    func groups() throws {
+        let names = ["a", "@a", ":a", "a:b", "@a:b", "%40a", "@", "@:"]
+        var keys: [StoreKey] = []
+        for namespace in names {
+            for version in names + [""] {
+                let space = KeySpace(namespace: namespace, version: version)
+                keys += try names.map { try space.key(named: $0) }
+                #expect(try space.key(ofGroup: "a") == KeySpace(namespace: namespace, version: "7").key(ofGroup: "a"))
+            }
+            let space = KeySpace(namespace: namespace, version: "7", canInvalidateAll: true)
+            keys += try names.map { try space.key(ofGroup: $0) }
+            keys.append(try #require(try space.groupOfAll()))
+        }
+        #expect(Set(keys).count == keys.count)
+    }
+
+    @Test("of a value in the other versions that are invalidated with it")
+    func otherVersions() throws {
+        let keys = KeySpace(namespace: "shop", version: "8", others: ["7", "@9", "8", "7"])
+        #expect(try keys.keys(named: "x").map(\.description) == ["shop:8:x", "shop:7:x", "shop:%409:x"])
+        #expect(throws: CacheError.self) {
+            try KeySpace(namespace: "shop", version: "8", others: [String(repeating: "9", count: 200)]).keys(named: "x")
+        }
+    }
+
     @Test("by name is never the key of a call or of a group")
     func kinds() throws {
         let keys = cache.keys
         let function = cache.cached("f", ttl: .seconds(1)) { (_: Int) in 0 }
         #expect(try keys.key(named: "offers").description == "shop:7:offers")
-        #expect(try keys.key(ofGroup: "cities").description == "shop:7:@cities")
+        #expect(try keys.key(ofGroup: "cities").description == "shop:@cities")
         #expect(try keys.key(named: "f(1)") != function.key(1))
         #expect(try keys.key(named: "@cities") != keys.key(ofGroup: "cities"))
         let at = cache.cached("@cities", ttl: .seconds(1)) { 0 }

@@ -53,7 +53,7 @@ struct MissReasonTests {
         #expect(try await reasons { _ = try await value(1) } == [.groupInvalidated: 1])
         _ = try await value(2)
         await cache.drain()
-        _ = try await store.delete(StoreKey("shop:1:@a"))
+        _ = try await store.delete(StoreKey("shop:@a"))
         let planted = statistics.snapshot.plantedStamps
         // The second one finds the stamp that the first has planted.
         #expect(try await reasons { _ = try await (value(1), value(2)) } == [.stampLost: 2])

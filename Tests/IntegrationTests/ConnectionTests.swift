@@ -73,7 +73,7 @@ struct ConnectionTests {
     @Test("256 grouped hits of keys of up to 24 bytes are one line")
     func oneLine() async throws {
         try await withRelay { store, relay, server async throws in
-            let groups = [try StoreKey("shop:7:@cities")]
+            let groups = [try StoreKey("shop:@cities")]
             let keys = try (100..<356).map { try StoreKey("shop:7:City.get(\"\($0)\")" + "ab") }
             #expect(keys.allSatisfy { $0.bytes.count == 24 })
             _ = try await store.get(keys[0])
@@ -191,26 +191,16 @@ struct ConnectionTests {
         let others = (0..<60).compactMap { _ in MemcachedProcess.connect(toPort: server.port) }
         defer { for other in others { close(other) } }
         try await withServers([server.address]) { store async throws in
-            let error = try await eventuallyThrows { _ = try await store.get(key) }
-            #expect(error.code == .unavailable && error.message.contains("-c"), "\(error.message)")
+            // The server takes the connections of others in its own time, and refuses this one's as it likes.
+            try await eventually {
+                do { _ = try await store.get(key) } catch let error as CacheError {
+                    return error.code == .unavailable && error.message.contains("-c")
+                }
+                return false
+            }
             let bench = Bench(store)
             #expect(try await bench.city()("paris").name == "paris")
         }
-    }
-
-    /// The server takes the connections of others in its own time.
-    private func eventuallyThrows(_ body: () async throws -> Void) async throws -> CacheError {
-        var thrown: CacheError?
-        try await eventually {
-            do {
-                try await body()
-                return false
-            } catch {
-                thrown = error as? CacheError
-                return true
-            }
-        }
-        return try #require(thrown)
     }
 
     @Test("to a server that speaks only the binary protocol is an error that says so")

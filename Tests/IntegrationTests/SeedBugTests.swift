@@ -59,7 +59,7 @@ struct SeedBugTests {
             _ = try await day("paris")
             try await bench.cache.invalidate(group: "cities")
             _ = try await day("paris")
-            let group = try StoreKey("shop:7:@cities")
+            let group = try StoreKey("shop:@cities")
             #expect(recorder.expiries(of: group) == [nil, nil])
             await bench.settle()
             bench.clock.advance(by: .seconds(86_000))

@@ -36,7 +36,7 @@ final class Schedule: @unchecked Sendable {
 
     private init(_ choices: Choices) {
         stage = Stage(choices)
-        store = SharedStore(stage, groups: Self.groups.compactMap { try? StoreKey("s:1:@\($0)") })
+        store = SharedStore(stage, groups: Self.groups.compactMap { try? StoreKey("s:@\($0)") })
         for process in 0..<Self.processes {
             let skew = Duration.milliseconds(stage.choices.choose(3) * 400)
             let clock = StageClock(stage: stage, process: process, skew: skew)

@@ -117,13 +117,18 @@ package final class MemcachedProcess: @unchecked Sendable {
 
     /// Stops the server without ending it: connections are accepted and never answered.
     package func suspend() {
+        // 0 would be all processes of the group.
+        guard pid > 0 else { return }
         kill(pid, SIGSTOP)
         // The signal takes effect some time after it was sent; this returns when it has.
         waitpid(pid, nil, WUNTRACED)
     }
 
     /// Lets a suspended server go on.
-    package func resume() { kill(pid, SIGCONT) }
+    package func resume() {
+        guard pid > 0 else { return }
+        kill(pid, SIGCONT)
+    }
 
     /// The ports that this process was given; the system may offer one again before a server listens on it.
     private static let takenPorts = Mutex<Set<UInt16>>([])

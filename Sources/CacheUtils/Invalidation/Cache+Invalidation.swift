@@ -9,15 +9,35 @@ extension Cache {
     /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached:
     ///   then the value may still be cached, and the call is to be repeated. `CancellationError` as soon as the task is
     ///   cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey` for an empty key.
-    public func invalidate(key: String) async throws {
-        try await engine.invalidate(keys.key(named: key))
-    }
+    public func invalidate(key: String) async throws { try await invalidate(keys: [key]) }
 
-    /// Invalidates every value in a group, however many there are, with one write.
+    /// Invalidates every value in a group, however many there are, with one write to each server.
     ///
     /// - Throws: as ``invalidate(key:)``.
-    public func invalidate(group: String) async throws {
-        try await engine.invalidate(group: keys.key(ofGroup: group))
+    public func invalidate(group: String) async throws { try await invalidate(groups: [group]) }
+
+    /// Invalidates values by key and groups, all at the same time.
+    ///
+    /// - Throws: when all have ended, as ``invalidate(key:)``, with the store keys of what failed in
+    ///   ``CacheError/keys``.
+    public func invalidate(keys names: [String] = [], groups: [String] = []) async throws {
+        try await engine.invalidate(
+            names.flatMap { try keys.keys(named: $0) }, groups: groups.map { try keys.key(ofGroup: $0) })
+    }
+
+    /// Invalidates everything in the namespace, whatever its version, with one write to each server. Values of caches
+    /// that were not made with `canInvalidateAll` are spared.
+    ///
+    /// - Throws: as ``invalidate(key:)``; ``CacheError`` with code `invalidConfiguration` when this cache was not made
+    ///   with `canInvalidateAll`.
+    public func invalidateAll() async throws {
+        guard let all = try keys.groupOfAll() else {
+            throw CacheError(
+                .invalidConfiguration,
+                "this cache cannot invalidate all at once, since each hit would read one more key: make it with "
+                    + "canInvalidateAll: true")
+        }
+        try await engine.invalidate([], groups: [all])
     }
 
     /// Invalidates what each event of a sequence makes outdated, until the sequence ends: the way to wire a cache to
@@ -43,12 +63,15 @@ extension Cache {
         let repeats = Repeats()
         for try await event in events {
             for invalidation in try outdated(event) {
-                repeats.begin()
-                do {
-                    try await invalidation.insist(in: self) { repeats.end(isSent: $0) }
-                } catch {
-                    repeats.end(isSent: true)
-                    throw error
+                let (targets, engine) = try invalidation.targets(in: self)
+                for target in targets {
+                    repeats.begin()
+                    do {
+                        try await engine.insistOnInvalidating(target) { repeats.end(isSent: $0) }
+                    } catch {
+                        repeats.end(isSent: true)
+                        throw error
+                    }
                 }
             }
         }

@@ -5,7 +5,7 @@ public struct Invalidation: Sendable {
     private enum Target {
         case name(String)
         case group(String)
-        case call(StoreKey, ReadThroughCache)
+        case call([StoreKey], ReadThroughCache)
     }
 
     private let target: Target
@@ -23,20 +23,15 @@ public struct Invalidation: Sendable {
     public static func call<each Argument, Value>(
         _ function: CachedFunction<repeat each Argument, Value>, _ arguments: repeat each Argument
     ) throws -> Invalidation {
-        Invalidation(target: .call(try function.key(repeat each arguments), function.engine))
+        Invalidation(target: .call(try function.keys(repeat each arguments), function.engine))
     }
 
-    /// Invalidates, and should that fail, again and again in the background.
-    ///
-    /// - Parameter whenDone: is told when it has been sent, or was given up.
-    func insist(in cache: Cache, whenDone: @escaping @Sendable (_ isSent: Bool) -> Void) async throws {
+    /// What has to be invalidated in a cache, and the engine that does it.
+    func targets(in cache: Cache) throws -> (targets: [PendingInvalidations.Target], engine: ReadThroughCache) {
         switch target {
-        case .name(let name):
-            try await cache.engine.insistOnInvalidating(cache.keys.key(named: name), whenDone: whenDone)
-        case .group(let name):
-            try await cache.engine.insistOnInvalidating(group: cache.keys.key(ofGroup: name), whenDone: whenDone)
-        case .call(let key, let engine):
-            try await engine.insistOnInvalidating(key, whenDone: whenDone)
+        case .name(let name): (try cache.keys.keys(named: name).map { .key($0) }, cache.engine)
+        case .group(let name): ([.group(try cache.keys.key(ofGroup: name))], cache.engine)
+        case .call(let keys, let engine): (keys.map { .key($0) }, engine)
         }
     }
 }

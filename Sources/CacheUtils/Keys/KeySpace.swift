@@ -2,45 +2,91 @@ import Crypto
 import MintCache
 
 /// The keys of one namespace and version: `shop:7:City.get("paris")` for a call, `shop:7:offers` for a key by name,
-/// `shop:7:@cities` for a group.
+/// `shop:@cities` for a group, which is of all versions.
 ///
-/// No two of them are equal: a colon in the namespace or the version is escaped, and so are `@` at the start of a name
-/// and `(` in a key by name. Which `(` ends the name of a function is told by the arguments after it, in which quotes
+/// No two of them are equal: a colon in the namespace or the version is escaped, and so are `@` at the start of a
+/// version or a name and `(` in a key by name. Which `(` ends the name of a function is told by the arguments after it, in which quotes
 /// and parentheses are balanced.
 struct KeySpace: Sendable {
     /// The longest `namespace:version:`, which leaves room for a name before the digest of a long key.
     static let longestPrefix = 128
 
-    private let prefix: Result<[UInt8], CacheError>
+    private struct Prefixes {
+        /// `shop:`
+        var namespace: [UInt8]
+        /// `shop:7:`
+        var version: [UInt8]
+        /// The same for the versions whose values are invalidated too.
+        var otherVersions: [[UInt8]]
+    }
 
-    init(namespace: String, version: String) {
-        prefix = Result { () throws(CacheError) in
+    private let prefixes: Result<Prefixes, CacheError>
+    private let canInvalidateAll: Bool
+
+    /// - Parameters:
+    ///   - others: the versions whose values are invalidated too.
+    ///   - canInvalidateAll: whether every value is in one more group.
+    init(namespace: String, version: String, others: [String] = [], canInvalidateAll: Bool = false) {
+        self.canInvalidateAll = canInvalidateAll
+        prefixes = Result { () throws(CacheError) in
             guard !namespace.isEmpty else {
                 throw CacheError(.invalidKey, "the namespace of a cache is empty: name the application")
             }
-            let colon = UInt8(ascii: ":")
-            let reserved = { (byte: UInt8) in byte == colon }
-            let prefix =
-                KeyEscape.escape(namespace, reserved: reserved) + [colon]
-                + KeyEscape.escape(version, reserved: reserved) + [colon]
-            guard prefix.count <= Self.longestPrefix else {
-                throw CacheError(
-                    .invalidKey,
-                    "the namespace and version of a cache take \(prefix.count) bytes of every key, which has "
-                        + "\(StoreKey.maximumLength): shorten them to \(Self.longestPrefix) bytes together")
+            let escaped = KeyEscape.escape(namespace, reserved: Self.isColon) + [Self.colon]
+            var otherVersions: [[UInt8]] = []
+            for other in Set(others).subtracting([version]).sorted() {
+                otherVersions.append(try Self.prefix(escaped, version: other))
             }
-            return prefix
+            return Prefixes(
+                namespace: escaped, version: try Self.prefix(escaped, version: version), otherVersions: otherVersions)
         }
+    }
+
+    private static let colon = UInt8(ascii: ":")
+
+    private static func isColon(_ byte: UInt8) -> Bool { byte == colon }
+
+    private static func prefix(_ namespace: [UInt8], version: String) throws(CacheError) -> [UInt8] {
+        let prefix = namespace + escapedStart(KeyEscape.escape(version, reserved: isColon)) + [colon]
+        guard prefix.count <= longestPrefix else {
+            throw CacheError(
+                .invalidKey,
+                "the namespace and version of a cache take \(prefix.count) bytes of every key, which has "
+                    + "\(StoreKey.maximumLength): shorten them to \(longestPrefix) bytes together")
+        }
+        return prefix
     }
 
     /// What the keys of a function's calls begin with, up to the parenthesis before the arguments.
     func head(ofFunction name: String) throws(CacheError) -> [UInt8] {
-        try prefix.get() + escape(name, "the name of a cached function") + [UInt8(ascii: "(")]
+        try head(prefixes.get().version, ofFunction: name)
+    }
+
+    /// The same in the other versions whose values are invalidated too.
+    func otherHeads(ofFunction name: String) throws(CacheError) -> [[UInt8]] {
+        var heads: [[UInt8]] = []
+        for prefix in try prefixes.get().otherVersions { heads.append(try head(prefix, ofFunction: name)) }
+        return heads
+    }
+
+    private func head(_ prefix: [UInt8], ofFunction name: String) throws(CacheError) -> [UInt8] {
+        try prefix + escape(name, "the name of a cached function") + [UInt8(ascii: "(")]
     }
 
     /// The key of a value that is cached by name.
     func key(named name: String) throws(CacheError) -> StoreKey {
-        Self.key(try prefix.get() + escape(name, "a cache key") { $0 == UInt8(ascii: "(") })
+        try key(prefixes.get().version, named: name)
+    }
+
+    /// The same, and those in the other versions whose values are invalidated too.
+    func keys(named name: String) throws(CacheError) -> [StoreKey] {
+        var keys = [try key(named: name)]
+        for prefix in try prefixes.get().otherVersions { keys.append(try key(prefix, named: name)) }
+        return keys
+    }
+
+    private func key(_ prefix: [UInt8], named name: String) throws(CacheError) -> StoreKey {
+        Self.key(try prefix + escape(name, "a cache key") { $0 == UInt8(ascii: "(") })
     }
 
     /// The generation key of a group.
@@ -48,7 +94,13 @@ struct KeySpace: Sendable {
         guard !name.isEmpty else {
             throw CacheError(.invalidKey, "the name of a group is empty: give it a name of its own")
         }
-        return Self.key(try prefix.get() + [UInt8(ascii: "@")] + KeyEscape.escape(name))
+        return Self.key(try prefixes.get().namespace + [UInt8(ascii: "@")] + KeyEscape.escape(name))
+    }
+
+    /// The generation key of everything in the namespace, where every value is in that group; no other group's name is
+    /// empty.
+    func groupOfAll() throws(CacheError) -> StoreKey? {
+        canInvalidateAll ? Self.key(try prefixes.get().namespace + [UInt8(ascii: "@")]) : nil
     }
 
     private func escape(
@@ -57,7 +109,11 @@ struct KeySpace: Sendable {
         guard !name.isEmpty else {
             throw CacheError(.invalidKey, "\(what) is empty: give it a name that no other in this namespace has")
         }
-        let escaped = KeyEscape.escape(name, reserved: reserved)
+        return Self.escapedStart(KeyEscape.escape(name, reserved: reserved))
+    }
+
+    /// The same with an `@` at the start escaped: that is a group's.
+    private static func escapedStart(_ escaped: [UInt8]) -> [UInt8] {
         guard escaped.first == UInt8(ascii: "@") else { return escaped }
         var marked: [UInt8] = []
         KeyEscape.append(escaped[0], to: &marked) { _ in true }

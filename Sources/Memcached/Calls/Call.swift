@@ -17,6 +17,8 @@ final actor Call {
         case getAll(StoreKey, [StoreKey])
         /// Indirect, so that the many gets are small.
         indirect case write(WriteOperation)
+        /// Writes that are read back, and then a key and those that go with it.
+        indirect case writeAndGetAll([WriteOperation], StoreKey, [StoreKey])
     }
 
     /// What came back.

@@ -8,6 +8,11 @@ enum WriteOperation: Sendable {
     case delete(StoreKey)
     case flush
 
+    /// The write of a value that nobody else ever writes, over an item or where nothing stands.
+    init(unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Int) {
+        self = cas.map { .compareAndSwap(key, value, cas: $0, expiry: expiry) } ?? .add(key, value, expiry: expiry)
+    }
+
     /// Whether it may be sent again when a broken connection left it open whether it took place.
     var isRepeatable: Bool {
         switch self {

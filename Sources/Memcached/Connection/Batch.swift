@@ -61,10 +61,19 @@ struct Batch: ~Copyable {
         case .getAll(let key, let others):
             wants.append(Want(key: keys.index(of: key), index: index(of: others)))
         case .write(let operation):
-            guard let key = operation.key else { preconditionFailure("a write that cannot be read back") }
-            let index = keys.index(of: key)
-            wants.append(Want(key: index, index: writes.append(operation, key: index), isWrite: true))
+            let (key, index) = append(operation)
+            wants.append(Want(key: key, index: index, isWrite: true))
+        case .writeAndGetAll(let operations, let key, let others):
+            // What became of them shows in what is read.
+            for operation in operations { _ = append(operation) }
+            wants.append(Want(key: keys.index(of: key), index: index(of: others)))
         }
+    }
+
+    private mutating func append(_ operation: WriteOperation) -> (key: Int, write: Int) {
+        guard let key = operation.key else { preconditionFailure("a write that cannot be read back") }
+        let index = keys.index(of: key)
+        return (index, writes.append(operation, key: index))
     }
 
     /// Whether the keys of a request fit the line.
@@ -73,7 +82,7 @@ struct Batch: ~Copyable {
         switch request {
         case .get(let key):
             return key.bytes.count < room || keys.growth(by: key) <= room
-        case .getAll(let key, let others):
+        case .getAll(let key, let others), .writeAndGetAll(_, let key, let others):
             if furtherKeys.last?.keys.isSame(as: others) == true { return keys.growth(by: key) <= room }
             return others.reduce(keys.growth(by: key)) { $0 + keys.growth(by: $1) } <= room
         case .write(let operation):

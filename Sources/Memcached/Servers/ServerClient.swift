@@ -3,6 +3,7 @@ import MintCache
 /// One server: the queues of what waits for it, and the threads that converse and write.
 final class ServerClient: Sendable {
     let state: ServerState
+    let configuration: MemcachedStore.Configuration
     /// Of each conversation.
     private let conversations: [CallQueue]
     /// Of what must be acknowledged one by one.
@@ -25,6 +26,7 @@ final class ServerClient: Sendable {
         _ makeConnection: @escaping @Sendable (_ isAcknowledged: Bool) -> any ServerConnection
     ) {
         self.state = state
+        self.configuration = configuration
         let limits = Conversation.Limits(calls: configuration.maximumBatch, lineLength: configuration.maximumLine)
         let stuck = StuckThreads()
         let makeQueue = { (resumesTasks: Bool) in

@@ -5,7 +5,8 @@ package final class PendingInvalidations: Sendable {
     /// Is told whether it has succeeded, or was given up.
     package typealias WhenDone = @Sendable (_ isSent: Bool) -> Void
 
-    enum Target: Sendable, Hashable {
+    /// What is invalidated: a value, or a group by its generation key.
+    package enum Target: Sendable, Hashable {
         case key(StoreKey)
         case group(StoreKey)
 

@@ -12,15 +12,21 @@ public protocol CacheStore: Sendable {
     /// Reads one item; `nil` when there is none.
     func get(_ key: StoreKey) async throws -> StoreItem?
 
-    /// Reads several items, in the order of `keys`, in one round trip (one per server, at the same time, on a fleet)
-    /// unless they are more than the store asks for at once.
+    /// Reads several items, in the order of `keys`, in one round trip (one per part, at the same time) unless they are
+    /// more than the store asks for at once.
     ///
     /// The items need not have stood in the store all at one moment.
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?]
 
-    /// Reads an item and others that go with it: the same as ``get(_:)-([StoreKey])``, which it is by default, for
-    /// stores that can spare making and taking apart the lists. There are as many `others` as were asked for.
+    /// Reads an item and others beside it, from the part of the store that has the item, in one round trip. There are as
+    /// many `others` as were asked for. By default the same as ``get(_:)-([StoreKey])``.
     func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?])
+
+    /// Writes values beside an item, each as ``write(unique:to:over:expiry:)`` does, and then reads as
+    /// ``get(_:with:)`` does. By default one after the other; a store may do all of it in one round trip.
+    func get(
+        _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?])
 
     /// Reads an item in order to write over it: the same as ``get(_:)-(StoreKey)``, which it is by default. A store
     /// that evicts what is not used does not take it for a use.
@@ -59,6 +65,38 @@ public protocol CacheStore: Sendable {
 
     /// Removes what stands there, and says whether anything did.
     func delete(_ key: StoreKey) async throws -> Bool
+
+    // MARK: Parts
+
+    /// The parts that the store is made of, like the servers of a fleet: each is a store that holds any key. By default
+    /// a store is its only part, and need not know of this.
+    ///
+    /// A store of several parts reads beside an item from the part that has it; ``parts``, ``part(of:)`` and
+    /// ``get(_:with:)`` go together.
+    var parts: [any CacheStore] { get }
+
+    /// The part that has a key.
+    func part(of key: StoreKey) -> any CacheStore
+
+    /// The parts that any process may read a key from: more than one while the parts change. Each is one of ``parts``.
+    func parts(of key: StoreKey) -> [any CacheStore]
+}
+
+/// A value that nobody else ever writes under its key, without an expiry.
+public struct UniqueValue: Sendable, Equatable {
+    /// Under which key.
+    public var key: StoreKey
+    /// The value.
+    public var value: [UInt8]
+    /// Over which item; `nil` for where nothing stands.
+    public var over: StoreItem.CAS?
+
+    /// Makes one.
+    public init(_ value: [UInt8], under key: StoreKey, over cas: StoreItem.CAS? = nil) {
+        self.key = key
+        self.value = value
+        over = cas
+    }
 }
 
 extension CacheStore {
@@ -73,7 +111,27 @@ extension CacheStore {
     /// Reads an item in order to write over it.
     public func getForUpdate(_ key: StoreKey) async throws -> StoreItem? { try await get(key) }
 
-    /// Reads an item and others that go with it.
+    /// The store itself.
+    public var parts: [any CacheStore] { [self] }
+
+    /// The store itself.
+    public func part(of key: StoreKey) -> any CacheStore { self }
+
+    /// The part that has the key.
+    public func parts(of key: StoreKey) -> [any CacheStore] { [part(of: key)] }
+
+    /// Writes values one after the other, and then reads.
+    public func get(
+        _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        let part = part(of: key)
+        for write in writes {
+            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+        }
+        return try await get(key, with: others)
+    }
+
+    /// Reads an item and others beside it.
     public func get(
         _ key: StoreKey, with others: [StoreKey]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {

@@ -1,0 +1,91 @@
+public import MintCache
+
+/// Each key is on one server, and so is what is read beside it.
+extension MemcachedStore {
+    // MARK: Servers
+
+    /// The servers, each of which is a store by itself.
+    public var parts: [any CacheStore] { clients }
+
+    /// The server that has a key.
+    public func part(of key: StoreKey) -> any CacheStore { client(for: key) }
+
+    @inline(__always)
+    private func client(for key: StoreKey) -> ServerClient { clients[ring.server(for: key)] }
+
+    // MARK: Reading
+
+    // Inlined into its witness of the protocol: a frame less. So is `get(_:with:)`.
+
+    /// Reads one item.
+    @inline(__always)
+    public func get(_ key: StoreKey) async throws -> StoreItem? { try await client(for: key).get(key) }
+
+    /// Reads several items: one round trip to each server that has any of them, all at the same time.
+    public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        let servers = keys.map(ring.server(for:))
+        guard let first = servers.first else { return [] }
+        if servers.allSatisfy({ $0 == first }) { return try await clients[first].get(keys) }
+        return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
+            for server in Set(servers) {
+                let positions = keys.indices.filter { servers[$0] == server }
+                group.addTask { [clients] in (positions, try await clients[server].get(positions.map { keys[$0] })) }
+            }
+            var all = [StoreItem?](repeating: nil, count: keys.count)
+            for try await part in group {
+                for (position, item) in zip(part.positions, part.items) { all[position] = item }
+            }
+            return all
+        }
+    }
+
+    /// Reads an item and others beside it, from its server, in one round trip.
+    @inline(__always)
+    public func get(
+        _ key: StoreKey, with others: [StoreKey]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        try await client(for: key).get(key, with: others)
+    }
+
+    /// Writes values beside an item and then reads, in one round trip unless writes are acknowledged.
+    public func get(
+        _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        try await client(for: key).get(key, with: others, after: writes)
+    }
+
+    // MARK: Writing
+
+    /// Stores a value whatever stood there.
+    public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        try await client(for: key).set(key, to: value, expiry: expiry)
+    }
+
+    /// Stores a value if nothing stands there.
+    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+        try await client(for: key).add(key, value, expiry: expiry)
+    }
+
+    /// Stores a value if the item with this CAS id stands there.
+    public func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> StoreWrite {
+        try await client(for: key).compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+    }
+
+    /// Stores a value that nobody else ever writes under the key. A small one leaves with what is read, and is read
+    /// back.
+    public func write(
+        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    ) async throws -> StoreWrite {
+        try await client(for: key).write(unique: value, to: key, over: cas, expiry: expiry)
+    }
+
+    /// Removes what stands there.
+    public func delete(_ key: StoreKey) async throws -> Bool { try await client(for: key).delete(key) }
+
+    /// Removes everything from every server: for tests. A proxy may not know it, and close the connection.
+    public func flush() async throws {
+        for client in clients { try await client.flush() }
+    }
+}

@@ -1,0 +1,108 @@
+import MintCache
+
+/// One server is a store by itself, on which any key can stand.
+extension ServerClient: CacheStore {
+    /// Larger values are not read back: that would cost more than waiting for an acknowledgement.
+    private static let largestReadBack = 4096
+
+    // MARK: Reading
+
+    @inline(__always)
+    func get(_ key: StoreKey) async throws -> StoreItem? {
+        let reply = try await ask(.get(key), for: key).wait()
+        guard case .item(let item) = reply else { preconditionFailure("another reply than to a get") }
+        return item
+    }
+
+    func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+        guard let first = keys.first else { return [] }
+        let (item, others) = try await get(first, with: Array(keys.dropFirst()))
+        return [item] + others
+    }
+
+    @inline(__always)
+    func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        try await items(ask(.getAll(key, others), for: key))
+    }
+
+    /// Leaves in one exchange, where writes need not be acknowledged.
+    func get(
+        _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        guard !configuration.acknowledgesWrites, writes.allSatisfy({ $0.value.count <= Self.largestReadBack }) else {
+            for write in writes {
+                _ = try await self.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+            }
+            return try await get(key, with: others)
+        }
+        let operations = writes.map { WriteOperation(unique: $0.value, to: $0.key, over: $0.over, expiry: 0) }
+        return try await items(ask(.writeAndGetAll(operations, key, others), for: key))
+    }
+
+    @inline(__always)
+    private func items(_ call: Call) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        guard case .items(let item, let items) = try await call.wait() else {
+            preconditionFailure("another reply than to a get of several keys")
+        }
+        return (item, items)
+    }
+
+    // MARK: Writing
+
+    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+        _ = try await write(.set(key, value, expiry: expirySeconds(expiry)))
+    }
+
+    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+        try await write(.add(key, value, expiry: expirySeconds(expiry)))
+    }
+
+    func compareAndSwap(
+        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+    ) async throws -> StoreWrite {
+        try await write(.compareAndSwap(key, value, cas: cas, expiry: expirySeconds(expiry)))
+    }
+
+    /// A small one leaves with what is read, and is read back.
+    func write(
+        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    ) async throws -> StoreWrite {
+        let operation = WriteOperation(unique: value, to: key, over: cas, expiry: try expirySeconds(expiry))
+        guard !configuration.acknowledgesWrites, value.count <= Self.largestReadBack else {
+            return try await write(operation)
+        }
+        return try await written(ask(.write(operation), for: key))
+    }
+
+    func delete(_ key: StoreKey) async throws -> Bool { try await write(.delete(key)).isStored }
+
+    /// Removes everything.
+    func flush() async throws { _ = try await write(.flush) }
+
+    // MARK: Calls
+
+    /// The call in a conversation.
+    @inline(__always)
+    private func ask(_ request: Call.Request, for key: StoreKey) throws -> Call {
+        guard !state.isOpen else { throw state.refusal }
+        return Call(request, in: .passUnretained(conversation(for: key)))
+    }
+
+    /// Does a write that the server acknowledges.
+    private func write(_ operation: WriteOperation) async throws -> StoreWrite {
+        // An invalidation is tried however the server was a moment ago.
+        if !operation.isInvalidation, state.isOpen { throw state.refusal }
+        return try await written(Call(.write(operation), in: .passUnretained(writes)))
+    }
+
+    private func written(_ call: Call) async throws -> StoreWrite {
+        guard case .written(let write) = try await call.wait() else {
+            preconditionFailure("another reply than to a write")
+        }
+        return write
+    }
+
+    private func expirySeconds(_ expiry: Duration?) throws -> Int {
+        try Expiry.seconds(for: expiry, now: SystemClock().now)
+    }
+}

@@ -1,0 +1,123 @@
+import CacheUtils
+import Memcached
+import MemcachedProcess
+import TestSupport
+import Testing
+
+/// Several servers: a value and the stamps of its groups are read from one.
+@Suite("A fleet", .timeLimit(.minutes(2)))
+struct FleetTests {
+    private func withFleet(
+        of count: Int = 3, configuration: MemcachedStore.Configuration = testConfiguration,
+        _ body: (MemcachedStore, [MemcachedProcess], [Relay]) async throws -> Void
+    ) async throws {
+        let servers = try (0..<count).map { _ in try MemcachedProcess() }
+        let relays = try servers.map { try Relay(toPort: $0.port) }
+        defer {
+            for relay in relays { relay.stop() }
+            for server in servers { server.stop() }
+        }
+        try await withServers(relays.map(\.address), configuration: configuration) {
+            try await body($0, servers, relays)
+        }
+    }
+
+    private func gets(_ relays: [Relay]) -> [Int] { relays.map { $0.lines.count { $0.hasPrefix("gets ") } } }
+
+    @Test("has a hit with groups in one exchange with one server", arguments: [[], ["a"], ["a", "b", "c"]])
+    func oneExchange(groups: [String]) async throws {
+        try await withFleet { store, _, relays async throws in
+            let bench = Bench(store)
+            let city = bench.city(groups: groups)
+            for number in 0..<30 { _ = try await city("\(number)") }
+            await bench.settle()
+            for number in 0..<30 {
+                for relay in relays { relay.forgetLines() }
+                _ = try await city("\(number)")
+                #expect(gets(relays).sorted() == [0, 0, 1])
+            }
+            #expect(await bench.database.queries == 30)
+        }
+    }
+
+    @Test("has every server given a new stamp when a group is invalidated, and another one when that is repeated")
+    func invalidation() async throws {
+        try await withFleet { store, _, _ async throws in
+            let bench = Bench(store)
+            let city = bench.city()
+            for round in 0..<3 {
+                for number in 0..<30 { _ = try await city("\(number)") }
+                await bench.settle()
+                #expect(await bench.database.queries == 30 * (round + 1))
+                try await bench.cache.invalidate(group: "cities")
+            }
+            let key = try StoreKey("shop:@cities")
+            var stamps: Set<[UInt8]> = []
+            for part in store.parts { stamps.insert(try #require(try await part.get(key)).bytes) }
+            try await bench.cache.invalidate(group: "cities")
+            for part in store.parts { #expect(try await !stamps.contains(#require(part.get(key)).bytes)) }
+        }
+    }
+
+    @Test("of which one server is dead loses the values there, and nothing else (D3)", arguments: [false, true])
+    func deadServer(hangs: Bool) async throws {
+        var configuration = testConfiguration
+        configuration.operationTimeout = .seconds(1)
+        try await withFleet(configuration: configuration) { store, servers, relays async throws in
+            let bench = Bench(store)
+            let city = bench.city(groups: ["cities", "places", "names"])
+            var there: [Int: Set<Int>] = [:]
+            for number in 0..<60 {
+                _ = try await city("\(number)")
+                let part = store.part(of: try city.key("\(number)"))
+                let server = try #require(store.parts.firstIndex { $0 as AnyObject === part as AnyObject })
+                there[server, default: []].insert(number)
+            }
+            await bench.settle()
+            #expect(there.count == 3)
+            if hangs { servers[0].suspend() } else { servers[0].stop() }
+            relays[0].cut()
+            // Until the store knows.
+            try await eventually {
+                _ = try await city("\(there[0]?.first ?? 0)")
+                return !store.status[0].isAvailable
+            }
+            let before = await bench.database.queries
+            for number in 0..<60 { _ = try await city("\(number)") }
+            #expect(await bench.database.queries == before + (there[0]?.count ?? 0))
+
+            let error = await #expect(throws: CacheError.self) { try await bench.cache.invalidate(group: "cities") }
+            #expect(error?.message.contains(relays[0].address) == true, "\(error?.message ?? "")")
+            #expect(error?.message.contains(relays[1].address) == false)
+            #expect(error?.keys == [try StoreKey("shop:@cities")])
+            // What it did write holds.
+            let after = await bench.database.queries
+            for number in there[1] ?? [] { _ = try await city("\(number)") }
+            #expect(await bench.database.queries == after + (there[1]?.count ?? 0))
+            servers[0].resume()
+        }
+    }
+
+    @Test("has an invalidation of many sent to all servers at the same time, and what failed named")
+    func many() async throws {
+        try await withFleet(of: 2) { store, servers, relays async throws in
+            let bench = Bench(store)
+            let city = bench.city(groups: [])
+            for number in 0..<40 { _ = try await city("\(number)") }
+            await bench.settle()
+            try await city.invalidate(many: (0..<20).map { "\($0)" })
+            for number in 0..<40 { _ = try await city("\(number)") }
+            await bench.settle()
+            #expect(await bench.database.queries == 60)
+            servers[1].stop()
+            relays[1].cut()
+            let error = await #expect(throws: CacheError.self) {
+                try await city.invalidate(many: (0..<40).map { "\($0)" })
+            }
+            let lost = try (0..<40).map { try city.key("\($0)") }.filter {
+                store.part(of: $0) as AnyObject === store.parts[1] as AnyObject
+            }
+            #expect(error?.code == .unavailable && error?.keys == lost && !lost.isEmpty && lost.count < 40)
+        }
+    }
+}

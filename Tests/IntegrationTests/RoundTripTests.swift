@@ -1,0 +1,97 @@
+import CacheUtils
+import Memcached
+import MemcachedProcess
+import TestSupport
+import Testing
+
+/// What each operation costs in exchanges with a server, which is what most of its time goes into: counted on the wire.
+@Suite("Round trips", .timeLimit(.minutes(1)))
+struct RoundTripTests {
+    private static let groups = [[], ["a"], ["a", "b", "c"]]
+
+    /// A cached function on a server, and how many exchanges something takes, its background work included.
+    private struct Wire {
+        let cache: Cache
+        let relay: Relay
+
+        func square(groups: [String]) -> CachedFunction<Int, Int> {
+            cache.cached("square", ttl: .seconds(60), groups: groups) { $0 * $0 }
+        }
+
+        func exchanges(_ body: () async throws -> Void) async throws -> Int {
+            await cache.drain()
+            relay.forgetLines()
+            try await body()
+            await cache.drain()
+            // Each exchange is one line that is answered; what leaves with it is not.
+            return relay.lines.count { line in
+                ["gets ", "set ", "delete "].contains(where: line.hasPrefix) && !line.contains("cache-utils:")
+            }
+        }
+    }
+
+    private func withWire(_ body: (Wire) async throws -> Void) async throws {
+        let server = try MemcachedProcess()
+        let relay = try Relay(toPort: server.port)
+        defer {
+            relay.stop()
+            server.stop()
+        }
+        try await withServers([relay.address]) { store async throws in
+            let wire = Wire(cache: Cache(store: store, namespace: "cost"), relay: relay)
+            // Until all connections are open.
+            for number in 0..<20 { _ = try await wire.square(groups: [])(1_000_000 + number) }
+            try await wire.square(groups: []).invalidate(0)
+            try await body(wire)
+        }
+    }
+
+    @Test("one for a hit, however many groups it has", arguments: groups)
+    func hit(groups: [String]) async throws {
+        try await withWire { wire async throws in
+            let square = wire.square(groups: groups)
+            _ = try await square(3)
+            #expect(try await wire.exchanges { _ = try await square(3) } == 1)
+        }
+    }
+
+    @Test("three for a miss: read, take the lease, fill, and the caller waits for two", arguments: groups)
+    func coldMiss(groups: [String]) async throws {
+        try await withWire { wire async throws in
+            let square = wire.square(groups: groups)
+            _ = try await square(3)
+            #expect(try await wire.exchanges { _ = try await square(4) } == 3)
+            try await square.invalidate(4)
+            #expect(try await wire.exchanges { _ = try await square(4) } == 3)
+            guard let group = groups.last else { return }
+            try await wire.cache.invalidate(group: group)
+            #expect(try await wire.exchanges { _ = try await square(4) } == 3)
+        }
+    }
+
+    @Test("one more for the first miss of new groups, however many: give them stamps and read again", arguments: groups)
+    func firstMissOfGroups(groups: [String]) async throws {
+        try await withWire { wire async throws in
+            let square = wire.square(groups: groups)
+            #expect(try await wire.exchanges { _ = try await square(3) } == (groups.isEmpty ? 3 : 4))
+        }
+    }
+
+    @Test("one for an exact invalidation")
+    func exactInvalidation() async throws {
+        try await withWire { wire async throws in
+            let square = wire.square(groups: ["a"])
+            _ = try await square(3)
+            #expect(try await wire.exchanges { try await square.invalidate(3) } == 1)
+        }
+    }
+
+    @Test("one for a group invalidation, of ten values as of a thousand", arguments: [10, 1000])
+    func groupInvalidation(size: Int) async throws {
+        try await withWire { wire async throws in
+            let square = wire.square(groups: ["a"])
+            for number in 0..<size { _ = try await square(number) }
+            #expect(try await wire.exchanges { try await wire.cache.invalidate(group: "a") } == 1)
+        }
+    }
+}

@@ -5,6 +5,8 @@ import MintCache
 struct CacheOptions: Sendable {
     private let options: CacheEntry.Options
 
+    var policy: CachePolicy { options.policy }
+
     /// - Parameter function: the name of the cached function; empty for a value by key.
     init(
         function: String, ttl: Duration, policy: CachePolicy, groups: [String], nilFor: Duration?, in keys: KeySpace
@@ -47,4 +49,13 @@ struct CacheOptions: Sendable {
             throw CacheError(.invalidDuration, "a \(name) of \(duration) is not positive: give \(advice)")
         }
     }
+}
+
+/// Checks the window of an invalidation.
+func checked(_ window: Duration) throws(CacheError) -> Duration {
+    guard window >= .zero else {
+        throw CacheError(
+            .invalidDuration, "a settlingFor of \(window) is negative: give how far a replica may lag, or leave it out")
+    }
+    return min(window, .seconds(86_400))
 }

@@ -58,20 +58,44 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// Removes the cached result of exactly these arguments, in this version and in those that `invalidatesAlso` of the
     /// cache names. A call that begins after this returned gets no result that was being computed before.
     ///
+    /// - Parameter window: for how long a replica that the function may read from can lag behind. What is loaded in that
+    ///   time is fresh until its end at most, and not served stale after, so that what a lagging replica said does not
+    ///   stay; the function can ask ``CacheLoad/isSettling``. A later invalidation without a window ends it.
     /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached:
     ///   then the result may still be cached, and the call is to be repeated. `CancellationError` as soon as the task
-    ///   is cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`.
-    public func invalidate(_ arguments: repeat each Argument) async throws {
-        try await engine.invalidate(keys(repeat each arguments))
+    ///   is cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`, or `invalidDuration`
+    ///   for a negative window.
+    public func invalidate(_ arguments: repeat each Argument, settlingFor window: Duration = .zero) async throws {
+        try await engine.invalidate(keys(repeat each arguments), settlingFor: checked(window))
     }
 
-    /// Removes the cached results of several argument lists, each as ``invalidate(_:)`` does, all at the same time.
+    /// Removes the cached results of several argument lists, each as ``invalidate(_:settlingFor:)`` does, all at the same time.
     ///
-    /// - Throws: when all have ended, as ``invalidate(_:)``, with the store keys of what failed in ``CacheError/keys``.
-    public func invalidate(many argumentLists: [(repeat each Argument)]) async throws {
+    /// - Throws: when all have ended, as ``invalidate(_:settlingFor:)``, with the store keys of what failed in ``CacheError/keys``.
+    public func invalidate(many argumentLists: [(repeat each Argument)], settlingFor window: Duration = .zero) async throws {
+        try await engine.invalidate(keys(of: argumentLists), settlingFor: checked(window))
+    }
+
+    /// Has the cached result of exactly these arguments be stale from now on: it may be served for as long as `staleFor`
+    /// says, while one caller in the fleet refreshes it. A call that begins after this returned gets no result as fresh
+    /// that was being computed before. What was invalidated stays so.
+    ///
+    /// - Throws: as ``invalidate(_:settlingFor:)``.
+    public func expire(_ arguments: repeat each Argument) async throws {
+        try await engine.expire(keys(repeat each arguments), policy: options.get().policy)
+    }
+
+    /// Expires the cached results of several argument lists, each as ``expire(_:)`` does, all at the same time.
+    ///
+    /// - Throws: when all have ended, as ``invalidate(many:settlingFor:)``.
+    public func expire(many argumentLists: [(repeat each Argument)]) async throws {
+        try await engine.expire(keys(of: argumentLists), policy: options.get().policy)
+    }
+
+    private func keys(of argumentLists: [(repeat each Argument)]) throws -> [StoreKey] {
         var all: [StoreKey] = []
         for arguments in argumentLists { all += try keys(repeat each arguments) }
-        try await engine.invalidate(all)
+        return all
     }
 
     /// The store key of the call with these arguments.

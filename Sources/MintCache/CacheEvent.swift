@@ -4,7 +4,7 @@ public struct CacheEvent: Sendable {
     public struct Kind: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
             case hit, stale, miss, load, loadFailed, failureShared, loadOverran, fill, fillDropped, notCached
-            case storeTrouble, stampPlanted, invalidation, invalidationFailed, invalidationLost, duplicateFunction
+            case storeTrouble, stampPlanted, stampLost, invalidation, expiry, invalidationFailed, invalidationLost, duplicateFunction
             case changedByCodec
         }
 
@@ -40,6 +40,10 @@ public struct CacheEvent: Sendable {
         public static let storeTrouble = Kind(.storeTrouble)
         /// A group had no stamp, as it is new or the store has lost it, and was given one.
         public static let stampPlanted = Kind(.stampPlanted)
+        /// A group had a stamp, by a value in it, and the store has lost it: all values of the group are misses.
+        public static let stampLost = Kind(.stampLost)
+        /// A key or a group was expired.
+        public static let expiry = Kind(.expiry)
         /// A key or a group was invalidated.
         public static let invalidation = Kind(.invalidation)
         /// An invalidation failed, for ``CacheEvent/error``. It is thrown, or it is going to be repeated.
@@ -56,7 +60,7 @@ public struct CacheEvent: Sendable {
     public struct Reason: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
             case absent, expired, groupInvalidated, stampLost, otherGroups, otherFormat, undecodable, foreignBytes
-            case storeTrouble, refresh, recentFailure, invalidationPending
+            case laterEnvelope, otherServers, storeTrouble, refresh, recentFailure, invalidationPending
         }
 
         private let name: Name
@@ -68,7 +72,7 @@ public struct CacheEvent: Sendable {
 
         /// Nothing was cached, or it was being loaded for the first time.
         public static let absent = Reason(.absent)
-        /// The value is too old.
+        /// The value is too old, or it or a group of it was expired.
         public static let expired = Reason(.expired)
         /// A group of the value was invalidated.
         public static let groupInvalidated = Reason(.groupInvalidated)
@@ -82,6 +86,10 @@ public struct CacheEvent: Sendable {
         public static let undecodable = Reason(.undecodable)
         /// What is stored under the key is damaged, another key's or another program's.
         public static let foreignBytes = Reason(.foreignBytes)
+        /// What is stored under the key is of a later version of this package.
+        public static let laterEnvelope = Reason(.laterEnvelope)
+        /// The value was cached under a list of servers that is not this process's, nor the one beside it.
+        public static let otherServers = Reason(.otherServers)
         /// The store could not be asked, or would not take a lease.
         public static let storeTrouble = Reason(.storeTrouble)
         /// The call was a `refresh`.

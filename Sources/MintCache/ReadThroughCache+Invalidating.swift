@@ -4,9 +4,21 @@ extension ReadThroughCache {
     /// cost of one write for each key, and one for each group and part of the store. A call that begins after this
     /// returned gets no value whose load began before.
     ///
+    /// - Parameter window: for how long values of loads that begin are settling: fresh until its end at most, and not
+    ///   served stale after.
     /// - Throws: what the store throws; then the promise is not kept for the keys that the error names, and the call is
     ///   to be repeated. `CancellationError` as soon as the task is cancelled; the invalidations are sent all the same.
-    public func invalidate(_ keys: [StoreKey], groups: [StoreKey] = []) async throws {
+    public func invalidate(
+        _ keys: [StoreKey], groups: [StoreKey] = [], settlingFor window: Duration = .zero
+    ) async throws {
+        try await send(keys, groups) { try await self.perform($0, settlingFor: window) }
+    }
+
+    /// Does something about keys and groups, all at the same time, whatever becomes of the task that asks for it.
+    func send(
+        _ keys: [StoreKey], _ groups: [StoreKey],
+        _ perform: @escaping @Sendable (PendingInvalidations.Target) async throws -> Void
+    ) async throws {
         let targets = keys.map(PendingInvalidations.Target.key) + groups.map(PendingInvalidations.Target.group)
         let sent = Promise<Void>()
         underWay.begin()
@@ -15,7 +27,7 @@ extension ReadThroughCache {
             sent.resolve(
                 await Result.of {
                     try await CacheError.collecting(targets, key: \.key) { target in
-                        do { try await self.perform(target) } catch {
+                        do { try await perform(target) } catch {
                             self.report(.invalidationFailed, target, error)
                             throw error
                         }
@@ -26,42 +38,57 @@ extension ReadThroughCache {
         try await sent.value()
     }
 
-    private func perform(_ target: PendingInvalidations.Target) async throws {
+    private func perform(_ target: PendingInvalidations.Target, settlingFor window: Duration) async throws {
         switch target {
         case .key(let key):
             failures.forget(key)
-            try await remove(key)
+            try await remove(key, settlingFor: window)
         case .group(let group):
-            try await CacheError.collecting(store.parts, key: { _ in group }) { part in
-                try await self.invalidate(generation: group, in: part)
-            }
+            try await onEveryPart(of: group) { try await self.invalidate(generation: group, window, in: $0) }
         }
         report(.invalidation, target)
     }
 
-    /// Removes what stands under a key wherever it may be read.
-    func remove(_ key: StoreKey) async throws {
-        try await CacheError.collecting(store.parts(of: key), key: { _ in key }) { _ = try await $0.delete(key) }
+    /// Does something about a group in every part of the store, at the same time.
+    func onEveryPart(
+        of group: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
+    ) async throws {
+        let parts = PlantedMistake.spareServer.isPlanted ? Array(store.parts.dropLast()) : store.parts
+        try await CacheError.collecting(parts, key: { _ in group }, body)
     }
 
-    private func invalidate(generation group: StoreKey, in part: any CacheStore) async throws {
-        do {
-            try await beginGeneration(of: group, in: part)
-        } catch let error as CacheError where error.code == .unavailable {
-            // The connection may have been broken since the server was restarted: a new one tells. With a new stamp,
-            // since the first one may have arrived, and arriving again would undo an invalidation that came between.
-            try await beginGeneration(of: group, in: part)
+    /// Removes what stands under a key wherever it may be read.
+    func remove(_ key: StoreKey, settlingFor window: Duration = .zero) async throws {
+        try await CacheError.collecting(store.parts(of: key), key: { _ in key }) { part in
+            guard window > .zero else {
+                _ = try await part.delete(key)
+                return
+            }
+            let mark = Envelope.mark(settlingUntil: self.clock.now + window)
+            // Two seconds more, since memcached counts whole ones.
+            try await self.put(
+                EnvelopeCoding.encode(mark, for: key), under: key, expiry: window + .seconds(2), in: part)
         }
     }
 
-    private func beginGeneration(of group: StoreKey, in part: any CacheStore) async throws {
-        do {
-            let stamp = GroupStamp.random(for: group, isPlanted: false)
-            try await part.set(group, to: EnvelopeCoding.encode(stamp, for: group), expiry: nil)
-        } catch let error as CacheError where error.isRefusal {
-            // A full server takes no new stamp. Without the old one the values are as invalid: the next read plants
-            // another.
-            _ = try await part.delete(group)
+    /// Begins a new generation of a group in a part of the store.
+    func invalidate(generation group: StoreKey, _ window: Duration, in part: any CacheStore) async throws {
+        func put() async throws {
+            var generation = Generation(stamp: .random(for: group, isPlanted: false))
+            if window > .zero { generation.settlingUntil = clock.now + window }
+            try await self.put(EnvelopeCoding.encode(generation, for: group), under: group, expiry: nil, in: part)
+        }
+        do { try await put() } catch let error as CacheError where error.code == .unavailable {
+            // The connection may have been broken since the server was restarted: a new one tells. With a new stamp,
+            // since the first one may have arrived, and arriving again would undo an invalidation that came between.
+            try await put()
+        }
+    }
+
+    /// Writes what makes invalid what stood there. Where there is no room for it, removing that does so too.
+    private func put(_ value: [UInt8], under key: StoreKey, expiry: Duration?, in part: any CacheStore) async throws {
+        do { try await part.set(key, to: value, expiry: expiry) } catch let error as CacheError where error.isRefusal {
+            _ = try await part.delete(key)
         }
     }
 
@@ -74,17 +101,19 @@ extension ReadThroughCache {
     /// - Parameter whenDone: is told when it has succeeded, or that it was given up because the store was shut down.
     /// - Throws: `CancellationError` when the task is cancelled while it waits for room.
     package func insistOnInvalidating(
-        _ target: PendingInvalidations.Target, whenDone: @escaping PendingInvalidations.WhenDone
+        _ target: PendingInvalidations.Target, settlingFor window: Duration,
+        whenDone: @escaping PendingInvalidations.WhenDone
     ) async throws {
-        while let room = insist(on: target, whenDone: whenDone) { try await room.value() }
+        while let room = insist(on: target, settlingFor: window, whenDone: whenDone) { try await room.value() }
     }
 
     /// - Returns: what to wait for before this is called again; `nil` when it has been done.
     @discardableResult
     func insist(
-        on target: PendingInvalidations.Target, hasFailed: Bool = false, whenDone: PendingInvalidations.WhenDone? = nil
+        on target: PendingInvalidations.Target, settlingFor window: Duration = .zero, hasFailed: Bool = false,
+        whenDone: PendingInvalidations.WhenDone? = nil
     ) -> Promise<Void>? {
-        let (isNew, noRoom) = pending.add(target, hasFailed: hasFailed, whenDone: whenDone)
+        let (isNew, noRoom) = pending.add(target, settlingFor: window, hasFailed: hasFailed, whenDone: whenDone)
         guard isNew else { return noRoom }
         underWay.begin()
         Task.detached { [self] in
@@ -98,9 +127,9 @@ extension ReadThroughCache {
         let fresh = Backoff(first: .milliseconds(50), longest: .seconds(5))
         var backoff = fresh
         while true {
-            pending.begin(target)
+            let window = pending.begin(target)
             do {
-                try await perform(target)
+                try await perform(target, settlingFor: window)
                 if pending.end(target, gaveUp: false) { return }
                 backoff = fresh
             } catch let error as CacheError where error.code == .shutDown {

@@ -40,8 +40,11 @@ extension ReadThroughCache {
         flights.started(flight)
         keepLease(of: flight)
         let began = clock.elapsed
+        let isSettling = clock.now < flight.acquisition.settlingUntil
         let result = await LoadFrame.$current.withValue(flight.load.frame) {
-            await Result.of { try await self.run(load, for: flight.entry) }
+            await CacheLoad.$isSettling.withValue(isSettling) {
+                await Result.of { try await self.run(load, for: flight.entry) }
+            }
         }
         let took = clock.elapsed - began
         flights.landed(flight)
@@ -49,7 +52,7 @@ extension ReadThroughCache {
         note(result, of: flight)
         flight.load.end(result.map { .value($0) })
         await flight.lease.putDown(deadlines)
-        let outcome = outcome(of: result, flight.entry, coder, took)
+        let outcome = outcome(of: result, flight.entry, coder, took, isSettling: isSettling)
         if case .value = outcome { flight.landed.resolve(result.map { $0 }) }
         flight.landed.resolve(.success(nil))
         await end(flight, outcome)
@@ -92,14 +95,18 @@ extension ReadThroughCache {
     }
 
     private func outcome<Value: Sendable>(
-        of result: Result<Value, any Error>, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ took: Duration
+        of result: Result<Value, any Error>, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ took: Duration,
+        isSettling: Bool
     ) -> Fill.Outcome {
         guard case .success(let value) = result else { return .failure }
         guard let ttl = coder.lifetime(of: value) else { return .nothing }
         do {
             let payload = try coder.encode(value)
             if let flaw = coder.flaw(in: payload, of: value) { report(.changedByCodec, entry, error: flaw) }
-            return .value(payload, ttl: ttl, staleFor: entry.policy.staleFor, took: took)
+            return .value(
+                Fill.Loaded(
+                    payload: payload, ttl: ttl, staleFor: entry.policy.staleFor, took: took, isSettling: isSettling,
+                    list: list))
         } catch {
             report(.notCached, entry, error: error)
             return .nothing

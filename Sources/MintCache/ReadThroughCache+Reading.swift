@@ -27,6 +27,7 @@ extension ReadThroughCache {
         // whoever may hold the register.
         while !pending.names(entry) {
             let decision = decide(&machine, read, coder)
+            if case .plant(let plantings) = decision.action { reportLost(plantings, read, entry) }
             switch try await act(on: decision, machine.reason, entry, coder, load) {
             case .done(let value): return value
             case .loadWithoutLease(let reason): return try await loadUnleased(entry, load, reason: reason)
@@ -76,10 +77,10 @@ extension ReadThroughCache {
             if let own { return step(try await own.load.ownOutcome(), entry, reason) }
             // Whoever waited for the start may share the load whatever it read: the load begins after that.
             return try await share(flight, entry, reason)
-        case .wait(let token, let pause):
+        case .wait(let wait):
             try LoadFrame.check(entry.key, of: self)
-            try LoadFrame.check(token, of: entry.key)
-            return try await wait(for: token, pause, entry, reason)
+            try LoadFrame.check(wait.token, of: entry.key)
+            return try await self.wait(wait, entry, reason)
         case .fail(let failure):
             throw shared(failure, entry)
         case .plant(let plantings):
@@ -123,10 +124,12 @@ extension ReadThroughCache {
 
     /// Waits for the load of another caller, in this process or not.
     private func wait<Value: Sendable>(
-        for token: LoadToken, _ pause: Duration, _ entry: CacheEntry, _ reason: CacheEvent.Reason?
+        _ wait: ReadMachine.Wait, _ entry: CacheEntry, _ reason: CacheEvent.Reason?
     ) async throws -> Step<Value> {
-        switch flights.state(of: token) {
-        case .loading(let flight): return try await share(flight, entry, reason)
+        switch flights.state(of: wait.token) {
+        case .loading(let flight) where wait.shares(flight.acquisition): return try await share(flight, entry, reason)
+        case .loading(let flight): try await flight.waitForFill()
+        case .landed(let flight) where !wait.shares(flight.acquisition): try await flight.waitForFill()
         case .landed(let flight):
             // The token was read when this call had begun, so no invalidation came between: its value is as good as one
             // from the store.
@@ -135,7 +138,7 @@ extension ReadThroughCache {
             }
             try await flight.waitForFill()
         case .ended, .orphaned: break
-        case .unknown: try await clock.sleep(for: pause)
+        case .unknown: try await clock.sleep(for: wait.pause)
         }
         return .readAgain
     }

@@ -43,14 +43,15 @@ extension ReadThroughCache {
                 case .lost: break
                 case .gone, .trouble: return try await refreshUnleased(entry, load)
                 }
-            case .wait(let token, let pause):
-                try LoadFrame.check(token, of: entry.key)
-                switch flights.state(of: token) {
+            case .wait(let wait):
+                try LoadFrame.check(wait.token, of: entry.key)
+                switch flights.state(of: wait.token) {
                 case .loading(let flight), .landed(let flight): try await flight.waitForFill()
                 case .ended, .orphaned: break
-                case .unknown: try await clock.sleep(for: pause)
+                case .unknown: try await clock.sleep(for: wait.pause)
                 }
             case .plant(let plantings):
+                reportLost(plantings, read, entry)
                 guard let planted = try await plant(plantings, of: entry) else {
                     return try await refreshUnleased(entry, load)
                 }

@@ -8,6 +8,8 @@ public final class ReadThroughCache: Sendable {
     public typealias Loader<Value> = @Sendable @concurrent () async throws -> Value
 
     let store: any CacheStore
+    /// The number of the store's list of servers.
+    let list: UInt32
     let clock: any CacheClock
     // Not optional: each hit would copy it out, and all threads would count at one place.
     private let observer: any CacheObserver
@@ -29,6 +31,7 @@ public final class ReadThroughCache: Sendable {
         background: BackgroundContext = .none
     ) {
         self.store = store
+        list = store.listNumber
         self.clock = clock
         self.observer = observer ?? NoObserver()
         self.background = background
@@ -60,23 +63,22 @@ public final class ReadThroughCache: Sendable {
     public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
         for _ in 0..<2 {
             guard let read = try await ask(for: entry).map({ parsed($0, entry) }), !pending.names(entry),
-                case .stamps(let stamps) = read.groups
+                case .stamps(let reading) = read.groups
             else { return nil }
+            let machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
             switch read.item?.envelope {
             case .value(let record):
-                guard record.isServable(under: stamps, at: clock.now, staleFor: entry.policy.staleFor) else {
-                    return nil
-                }
+                guard machine.isServable(record, under: reading, at: clock.now) else { return nil }
                 return try? coder.decode(record)
-            case .pending(let lease, let leaseStamps):
-                guard leaseStamps == stamps else { return nil }
+            case .pending(let lease, let stamps):
+                guard stamps == reading.stamps, !lease.isExpired else { return nil }
                 switch flights.state(of: lease.token) {
                 case .landed(let flight as Flight<Value>): return try await flight.landedValue()
                 // It ended after this was read: the next read finds what it left.
                 case .ended: break
                 default: return nil
                 }
-            case nil: return nil
+            case .mark, .later, nil: return nil
             }
         }
         return nil
@@ -93,8 +95,8 @@ public final class ReadThroughCache: Sendable {
         in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>
     ) throws -> Value {
         guard let item = answer.item, let record = EnvelopeCoding.record(in: item.value, for: entry.key),
-            case .stamps(let stamps) = stamps(answer.generations, of: entry.groups),
-            record.isHit(under: stamps, by: clock), !pending.names(entry)
+            case .stamps(let reading) = groups(answer.generations, of: entry.groups),
+            record.isHit(under: reading.stamps, by: clock), isAccepted(record, entry.key), !pending.names(entry)
         else { throw NoHit() }
         let value = try coder.decode(record)
         report(.hit, entry)
@@ -128,12 +130,13 @@ public final class ReadThroughCache: Sendable {
     /// What the machine is told of an answer.
     func parsed(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
         var read = ReadMachine.Read(
-            item: valueItem(answer.item, entry.key), groups: stamps(answer.generations, of: entry.groups))
+            item: valueItem(answer.item, entry.key), groups: groups(answer.generations, of: entry.groups))
+        if let record = read.item?.record, !isAccepted(record, entry.key) { read = read.withGarbage(.otherServers) }
         if let lease = read.item?.envelope?.lease { read.leaseHere = flights.state(of: lease.token) }
-        if case .stamps(let stamps) = read.groups,
+        if case .stamps(let reading) = read.groups,
             let left = read.item?.record?.identity ?? read.item?.envelope?.lease?.token
         {
-            read.failure = failures.failure(of: entry.key, left: left, stamps: stamps)
+            read.failure = failures.failure(of: entry.key, left: left, stamps: reading.stamps)
         }
         return read
     }
@@ -143,19 +146,36 @@ public final class ReadThroughCache: Sendable {
         item.map { .init(cas: $0.cas, envelope: EnvelopeCoding.envelope(in: Array($0.value), for: key)) }
     }
 
-    private func stamps(_ items: [StoreItem?], of groups: [StoreKey]) -> ReadMachine.Groups {
-        var stamps = GroupStamps()
+    /// Whether a value was cached under a list of servers that has its key where this process reads it, or under which
+    /// every process invalidates it here.
+    @inline(__always)
+    private func isAccepted(_ record: CachedRecord, _ key: StoreKey) -> Bool {
+        record.list == list || store.accepts(listNumber: record.list, for: key)
+    }
+
+    private func groups(_ items: [StoreItem?], of groups: [StoreKey]) -> ReadMachine.Groups {
+        var reading = GroupReading()
         var plantings: [ReadMachine.Planting] = []
         for group in groups.indices {
             let item = items[group]
-            if let item, let stamp = EnvelopeCoding.stamp(in: item.value, for: groups[group]) {
-                stamps.append(stamp)
+            if let item, let generation = EnvelopeCoding.generation(in: item.value, for: groups[group]) {
+                reading.append(generation)
             } else {
                 let stamp = GroupStamp.random(for: groups[group], isPlanted: true)
                 plantings.append(.init(group: group, stamp: stamp, over: item?.cas))
             }
         }
-        return plantings.isEmpty ? .stamps(stamps) : .incomplete(plantings)
+        return plantings.isEmpty ? .stamps(reading) : .incomplete(plantings)
+    }
+
+    /// Reports the groups that had a stamp when a value was cached, and have none.
+    func reportLost(_ plantings: [ReadMachine.Planting], _ read: ReadMachine.Read, _ entry: CacheEntry) {
+        guard let stamps = read.item?.record?.stamps, stamps.count == entry.groups.count else { return }
+        for planting in plantings {
+            report(
+                CacheEvent(
+                    kind: .stampLost, key: entry.groups[planting.group], function: entry.options.function))
+        }
     }
 
     /// Gives groups their stamps, and says what stands there then, since another caller may have been faster; `nil`,
@@ -163,7 +183,8 @@ public final class ReadThroughCache: Sendable {
     func plant(_ plantings: [ReadMachine.Planting], of entry: CacheEntry) async throws -> Answer? {
         let writes = plantings.map { planting in
             let group = entry.groups[planting.group]
-            return UniqueValue(EnvelopeCoding.encode(planting.stamp, for: group), under: group, over: planting.over)
+            let generation = Generation(stamp: planting.stamp)
+            return UniqueValue(EnvelopeCoding.encode(generation, for: group), under: group, over: planting.over)
         }
         do {
             let (item, generations) = try await store.get(entry.key, with: entry.groups, after: writes)

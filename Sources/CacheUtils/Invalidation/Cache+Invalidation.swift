@@ -9,26 +9,55 @@ extension Cache {
     /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached:
     ///   then the value may still be cached, and the call is to be repeated. `CancellationError` as soon as the task is
     ///   cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey` for an empty key.
-    public func invalidate(key: String) async throws { try await invalidate(keys: [key]) }
+    public func invalidate(key: String, settlingFor window: Duration = .zero) async throws {
+        try await invalidate(keys: [key], settlingFor: window)
+    }
 
     /// Invalidates every value in a group, however many there are, with one write to each server.
     ///
-    /// - Throws: as ``invalidate(key:)``.
-    public func invalidate(group: String) async throws { try await invalidate(groups: [group]) }
+    /// - Throws: as ``invalidate(key:settlingFor:)``.
+    public func invalidate(group: String, settlingFor window: Duration = .zero) async throws {
+        try await invalidate(groups: [group], settlingFor: window)
+    }
 
     /// Invalidates values by key and groups, all at the same time.
     ///
-    /// - Throws: when all have ended, as ``invalidate(key:)``, with the store keys of what failed in
+    /// - Parameter window: for how long replicas that are read may lag: see
+    ///   ``CachedFunction/invalidate(_:settlingFor:)``.
+    /// - Throws: when all have ended, as ``invalidate(key:settlingFor:)``, with the store keys of what failed in
     ///   ``CacheError/keys``.
-    public func invalidate(keys names: [String] = [], groups: [String] = []) async throws {
+    public func invalidate(
+        keys names: [String] = [], groups: [String] = [], settlingFor window: Duration = .zero
+    ) async throws {
         try await engine.invalidate(
-            names.flatMap { try keys.keys(named: $0) }, groups: groups.map { try keys.key(ofGroup: $0) })
+            names.flatMap { try keys.keys(named: $0) }, groups: groups.map { try keys.key(ofGroup: $0) },
+            settlingFor: checked(window))
+    }
+
+    /// Has the value that is cached under a key be stale from now on: see ``CachedFunction/expire(_:)``.
+    ///
+    /// - Throws: as ``invalidate(key:settlingFor:)``.
+    public func expire(key: String) async throws { try await expire(keys: [key]) }
+
+    /// Has every value in a group be stale from now on, with one write to each server: it may be served for as long as
+    /// `staleFor` says, while one caller in the fleet refreshes it. What was invalidated stays so.
+    ///
+    /// - Throws: as ``invalidate(key:settlingFor:)``.
+    public func expire(group: String) async throws { try await expire(groups: [group]) }
+
+    /// Expires values by key and groups, all at the same time.
+    ///
+    /// - Throws: as ``invalidate(keys:groups:settlingFor:)``.
+    public func expire(keys names: [String] = [], groups: [String] = []) async throws {
+        try await engine.expire(
+            names.flatMap { try keys.keys(named: $0) }, groups: groups.map { try keys.key(ofGroup: $0) },
+            policy: policy)
     }
 
     /// Invalidates everything in the namespace, whatever its version, with one write to each server. Values of caches
     /// that were not made with `canInvalidateAll` are spared.
     ///
-    /// - Throws: as ``invalidate(key:)``; ``CacheError`` with code `invalidConfiguration` when this cache was not made
+    /// - Throws: as ``invalidate(key:settlingFor:)``; ``CacheError`` with code `invalidConfiguration` when this cache was not made
     ///   with `canInvalidateAll`.
     public func invalidateAll() async throws {
         guard let all = try keys.groupOfAll() else {
@@ -58,8 +87,9 @@ extension Cache {
     /// ``CacheError`` with code `invalidKey`, or `shutDown` when the store was shut down before all had succeeded. What
     ///   has not succeeded by then goes on being repeated.
     public func invalidate<Events: AsyncSequence>(
-        on events: Events, _ outdated: (Events.Element) throws -> [Invalidation]
+        on events: Events, settlingFor window: Duration = .zero, _ outdated: (Events.Element) throws -> [Invalidation]
     ) async throws {
+        let window = try checked(window)
         let repeats = Repeats()
         for try await event in events {
             for invalidation in try outdated(event) {
@@ -67,7 +97,7 @@ extension Cache {
                 for target in targets {
                     repeats.begin()
                     do {
-                        try await engine.insistOnInvalidating(target) { repeats.end(isSent: $0) }
+                        try await engine.insistOnInvalidating(target, settlingFor: window) { repeats.end(isSent: $0) }
                     } catch {
                         repeats.end(isSent: true)
                         throw error

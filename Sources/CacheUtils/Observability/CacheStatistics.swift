@@ -34,8 +34,12 @@ public final class CacheStatistics: CacheObserver {
         public var storeTroubles = 0
         /// Stamps that groups were given because they had none, as new groups have and those whose stamp was lost.
         public var plantedStamps = 0
+        /// Of these, stamps of groups that had values, which the store has lost.
+        public var lostStamps = 0
         /// Keys and groups that were invalidated.
         public var invalidations = 0
+        /// Keys and groups that were expired.
+        public var expiries = 0
         /// Attempts to invalidate that failed.
         public var failedInvalidations = 0
     }
@@ -43,7 +47,8 @@ public final class CacheStatistics: CacheObserver {
     private static let counted: [(kind: CacheEvent.Kind, count: any WritableKeyPath<Snapshot, Int> & Sendable)] = [
         (.stale, \.stale), (.load, \.loads), (.loadFailed, \.failedLoads), (.failureShared, \.sharedFailures),
         (.loadOverran, \.overruns), (.fill, \.fills), (.fillDropped, \.droppedFills), (.notCached, \.notCached),
-        (.storeTrouble, \.storeTroubles), (.stampPlanted, \.plantedStamps), (.invalidation, \.invalidations),
+        (.storeTrouble, \.storeTroubles), (.stampPlanted, \.plantedStamps), (.stampLost, \.lostStamps),
+        (.invalidation, \.invalidations), (.expiry, \.expiries),
         (.invalidationFailed, \.failedInvalidations), (.miss, \.misses),
     ]
     private static let counts = Dictionary(uniqueKeysWithValues: counted.map { ($0.kind, $0.count) })

@@ -6,13 +6,24 @@ enum Envelope: Equatable {
     case pending(Lease, stamps: GroupStamps)
     /// A value, fresh or stale, and perhaps a claim on refreshing it.
     case value(CachedRecord)
+    /// Nothing, in place of what was invalidated: the values of loads that begin until then are settling.
+    case mark(settlingUntil: WallTime)
+    /// Of a later version of the envelope, of which only the lease can be read.
+    case later(Lease?)
 
     /// The lease that names who may fill the register: of a pending item, or the claim on a value.
     var lease: Lease? {
         switch self {
         case .pending(let lease, _): lease
         case .value(let record): record.claim
+        case .mark: nil
+        case .later(let lease): lease
         }
+    }
+
+    /// Until when the values of loads that begin are settling, as far as the register says.
+    var settlingUntil: WallTime {
+        if case .mark(let time) = self { time } else { lease?.settlingUntil ?? .never }
     }
 }
 
@@ -27,6 +38,10 @@ struct LoadToken: RawRepresentable, Hashable, Sendable {
 struct Lease: Equatable, Sendable {
     var token: LoadToken
     var until: WallTime
+    /// The end of the window in which it was taken.
+    var settlingUntil = WallTime.never
+    /// Whether its key was expired after it was taken: what it loads is stale at once.
+    var isExpired = false
 }
 
 /// A cached value and what is known about it.
@@ -37,6 +52,10 @@ struct CachedRecord: Equatable, Sendable {
     var freshUntil: WallTime
     /// How long the load took, in microseconds, at most 71 minutes.
     var loadMicroseconds: UInt32
+    /// Whether it may be what a lagging replica said, and is never served stale.
+    var isSettling = false
+    /// The number of the list of servers under which its load began.
+    var list: UInt32 = 0
     /// Who is refreshing it, if anyone.
     var claim: Lease?
     /// The stamps of its groups when its load began, in the order of the group keys.
@@ -45,17 +64,35 @@ struct CachedRecord: Equatable, Sendable {
 
     /// Whether it is a hit: what ``ReadMachine/Action/serve(_:)`` would serve, without going through the machine.
     func isHit(under stamps: GroupStamps, by clock: some CacheClock) -> Bool {
-        isCurrent(under: stamps) && !clock.hasReached(freshUntil)
+        (self.stamps == stamps || PlantedMistake.serveWhateverTheStamps.isPlanted) && !clock.hasReached(freshUntil)
     }
 
-    /// Whether it may be served, fresh or stale: its groups are as they were, and the stale window is not over.
-    func isServable(under stamps: GroupStamps, at now: WallTime, staleFor: Duration) -> Bool {
-        isCurrent(under: stamps) && (now < freshUntil || now < freshUntil + staleFor)
+    /// Until when it is fresh under the stamps that were read; `nil` when it is invalid under them.
+    func freshUntil(under reading: GroupReading) -> WallTime? {
+        if stamps == reading.stamps || PlantedMistake.serveWhateverTheStamps.isPlanted { return freshUntil }
+        guard stamps.areOfSameGenerations(as: reading.stamps) else { return nil }
+        return min(freshUntil, reading.expiredAt)
     }
+}
 
-    private func isCurrent(under stamps: GroupStamps) -> Bool {
-        self.stamps == stamps || PlantedMistake.serveWhateverTheStamps.isPlanted
+/// What was read under the generation keys of a value's groups.
+struct GroupReading: Equatable, Sendable {
+    var stamps = GroupStamps()
+    /// When the last one of them was expired.
+    var expiredAt = WallTime.never
+    /// Until when the values of loads that begin are settling.
+    var settlingUntil = WallTime.never
+
+    mutating func append(_ generation: Generation) {
+        stamps.append(generation.stamp)
+        expiredAt = max(expiredAt, generation.expiredAt)
+        settlingUntil = max(settlingUntil, generation.settlingUntil)
     }
+}
+
+extension WallTime {
+    /// Before all times that matter.
+    static let never = WallTime(microseconds: 0)
 }
 
 /// The bytes of a value and a number that says how to read them.

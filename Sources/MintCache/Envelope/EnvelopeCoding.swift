@@ -2,84 +2,126 @@
 ///
 /// ```
 /// offset  header (8 bytes)              value (kind 1)                pending (kind 0)    generation (kind 2)
-/// 0       magic 0xCA                 8  identity                   8  token            8  stamp
-/// 1       version 1                 16  created at, µs            16  lease until, µs
-/// 2       kind, + 0x80 if claimed   24  fresh until, µs           24  stamps
-/// 3       number of stamps          32  load time, µs (4 bytes)
+/// 0       magic 0xCA                 8  identity                   8  token            8  stamp, hard half
+/// 1       version 2                 16  created at, µs            16  lease until, µs 16  soft half (4 bytes)
+/// 2       kind, and flags           24  fresh until, µs           24  settling until  20  expired at
+/// 3       number of stamps          32  load time, µs (4 bytes)   32  stamps          28  settling until
 /// 4       checksum (4 bytes)        36  payload tag (4 bytes)
-///                                   40  claim: token, until (16 bytes, if claimed), stamps, payload
+///                                   40  claim: token, until, settling until (24 bytes, if claimed),
+///                                       list of servers (4 bytes, if numbered), stamps, payload
 /// ```
+///
+/// A mark (kind 3) has at 8 until when values are settling. A stamp of a value is its hard half and its soft half.
 ///
 /// The checksum is the lower half of the exclusive or of two hashes: of all from offset 8, seeded with the first four
 /// bytes, and of the *key*, with seed 0. So damaged bytes are a miss, and so are bytes that belong to another key.
+///
+/// In later versions the header, the checksum, the token and end of a pending item's lease, and the place and beginning of
+/// a claim stay as they are: so this version waits for their loads, and takes them for no garbage.
 enum EnvelopeCoding {
     static let maximumStamps = 255
 
     private static let magic: UInt8 = 0xCA
-    private static let version: UInt8 = 1
-    private static let claimFlag: UInt8 = 0x80
+    private static let version: UInt8 = 2
     private static let headerSize = 8
+    private static let claimSize = 24
+    private static let stampSize = 12
 
     private enum Kind: UInt8 {
         case pending = 0
         case value = 1
         case generation = 2
+        case mark = 3
 
         /// The size of the header and the fixed fields.
         var fixedSize: Int {
             switch self {
-            case .pending: 24
+            case .pending: 32
             case .value: 40
-            case .generation: 16
+            case .generation: 36
+            case .mark: 16
             }
         }
     }
 
+    /// What is added to the kind.
+    private struct Flags: OptionSet {
+        let rawValue: UInt8
+
+        /// There is a claim.
+        static let claimed = Flags(rawValue: 0x80)
+        /// The value is settling.
+        static let settling = Flags(rawValue: 0x40)
+        /// There is the number of a list of servers.
+        static let numbered = Flags(rawValue: 0x20)
+        /// The key was expired after the lease or the claim was taken.
+        static let expired = Flags(rawValue: 0x10)
+
+        static let kindMask: UInt8 = 0x0F
+
+        /// How many bytes of a value they stand for.
+        var size: Int { (contains(.claimed) ? EnvelopeCoding.claimSize : 0) + (contains(.numbered) ? 4 : 0) }
+    }
+
+    private struct Header {
+        var kind: Kind
+        var flags: Flags
+        var stamps: Int
+    }
+
     // MARK: Writing
 
+    /// - Precondition: it is not of a later version.
     static func encode(_ envelope: Envelope, for key: StoreKey) -> [UInt8] {
         switch envelope {
         case .pending(let lease, let stamps):
-            write(.pending, claimed: false, stamps: stamps.count, payload: 0, for: key) { writer in
-                writer.write(lease.token.rawValue)
-                writer.write(lease.until.microseconds)
-                for stamp in stamps { writer.write(stamp.rawValue) }
+            return write(.pending, lease.isExpired ? .expired : [], stamps: stamps, for: key) { writer in
+                writer.write(lease)
+                writer.write(stamps)
             }
         case .value(let record):
-            write(
-                .value, claimed: record.claim != nil, stamps: record.stamps.count,
-                payload: record.payload.bytes.count, for: key
-            ) { writer in
+            var flags: Flags = record.isSettling ? .settling : []
+            if let claim = record.claim { flags.formUnion(claim.isExpired ? [.claimed, .expired] : .claimed) }
+            if record.list != 0 { flags.insert(.numbered) }
+            return write(.value, flags, stamps: record.stamps, payload: record.payload.bytes.count, for: key) { writer in
                 writer.write(record.identity.rawValue)
                 writer.write(record.createdAt.microseconds)
                 writer.write(record.freshUntil.microseconds)
                 writer.write(record.loadMicroseconds)
                 writer.write(record.payload.tag)
-                if let claim = record.claim {
-                    writer.write(claim.token.rawValue)
-                    writer.write(claim.until.microseconds)
-                }
-                for stamp in record.stamps { writer.write(stamp.rawValue) }
+                if let claim = record.claim { writer.write(claim) }
+                if record.list != 0 { writer.write(record.list) }
+                writer.write(record.stamps)
                 writer.write(record.payload.bytes)
             }
+        case .mark(let settlingUntil):
+            return write(.mark, for: key) { $0.write(settlingUntil.microseconds) }
+        case .later:
+            preconditionFailure("an envelope of a later version cannot be written")
         }
     }
 
-    static func encode(_ stamp: GroupStamp, for key: StoreKey) -> [UInt8] {
-        write(.generation, claimed: false, stamps: 0, payload: 0, for: key) { $0.write(stamp.rawValue) }
+    static func encode(_ generation: Generation, for key: StoreKey) -> [UInt8] {
+        write(.generation, for: key) { writer in
+            writer.write(generation.stamp.hard)
+            writer.write(generation.stamp.soft)
+            writer.write(generation.expiredAt.microseconds)
+            writer.write(generation.settlingUntil.microseconds)
+        }
     }
 
     private static func write(
-        _ kind: Kind, claimed: Bool, stamps: Int, payload: Int, for key: StoreKey, body: (inout ByteWriter) -> Void
+        _ kind: Kind, _ flags: Flags = [], stamps: GroupStamps = [], payload: Int = 0, for key: StoreKey,
+        body: (inout ByteWriter) -> Void
     ) -> [UInt8] {
-        precondition(stamps <= maximumStamps)
-        let size = kind.fixedSize + (claimed ? 16 : 0) + 8 * stamps + payload
+        precondition(stamps.count <= maximumStamps)
+        let size = kind.fixedSize + flags.size + stampSize * stamps.count + payload
         return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             var writer = ByteWriter(into: UnsafeMutableRawBufferPointer(buffer))
             writer.write(magic)
             writer.write(version)
-            writer.write(kind.rawValue | (claimed ? claimFlag : 0))
-            writer.write(UInt8(stamps))
+            writer.write(kind.rawValue | flags.rawValue)
+            writer.write(UInt8(stamps.count))
             writer.write(UInt32(0))
             body(&writer)
             count = writer.count
@@ -91,18 +133,25 @@ enum EnvelopeCoding {
 
     // MARK: Reading
 
-    /// The envelope in an item; `nil` for bytes that are no envelope of this version for this key.
+    /// The envelope in an item; `nil` for bytes that are no envelope of this version, or a later one, for this key.
     static func envelope(in bytes: [UInt8], for key: StoreKey) -> Envelope? {
         bytes.withUnsafeBytes { buffer in
-            guard let (kind, claimed, stampCount) = header(of: buffer, for: key) else { return nil }
-            switch kind {
+            guard isIntact(buffer, for: key) else { return nil }
+            guard buffer[1] == version else { return buffer[1] > version ? .later(laterLease(in: buffer)) : nil }
+            guard let header = header(of: buffer) else { return nil }
+            var reader = ByteReader(buffer, from: headerSize)
+            switch header.kind {
             case .pending:
-                guard !claimed, buffer.count == kind.fixedSize + 8 * stampCount else { return nil }
-                var reader = ByteReader(buffer, from: headerSize)
-                let lease = Lease(token: reader.token(), until: reader.time())
-                return .pending(lease, stamps: reader.stamps(stampCount))
+                guard header.flags.subtracting(.expired).isEmpty,
+                    buffer.count == header.kind.fixedSize + stampSize * header.stamps
+                else { return nil }
+                let lease = reader.lease(isExpired: header.flags.contains(.expired))
+                return .pending(lease, stamps: reader.stamps(header.stamps))
             case .value:
-                return record(in: bytes[...], buffer, claimed: claimed, stampCount).map { .value($0) }
+                return record(in: bytes[...], buffer, header).map { .value($0) }
+            case .mark:
+                guard header.flags.isEmpty, header.stamps == 0, buffer.count == header.kind.fixedSize else { return nil }
+                return .mark(settlingUntil: reader.time())
             case .generation:
                 return nil
             }
@@ -112,50 +161,70 @@ enum EnvelopeCoding {
     /// The record in an item; `nil` for anything else.
     static func record(in bytes: ArraySlice<UInt8>, for key: StoreKey) -> CachedRecord? {
         bytes.withUnsafeBytes { buffer in
-            guard let (kind, claimed, stampCount) = header(of: buffer, for: key), kind == .value else { return nil }
-            return record(in: bytes, buffer, claimed: claimed, stampCount)
+            guard isIntact(buffer, for: key), buffer[1] == version, let header = header(of: buffer), header.kind == .value
+            else { return nil }
+            return record(in: bytes, buffer, header)
         }
     }
 
     private static func record(
-        in bytes: ArraySlice<UInt8>, _ buffer: UnsafeRawBufferPointer, claimed: Bool, _ stampCount: Int
+        in bytes: ArraySlice<UInt8>, _ buffer: UnsafeRawBufferPointer, _ header: Header
     ) -> CachedRecord? {
-        guard buffer.count >= Kind.value.fixedSize + (claimed ? 16 : 0) + 8 * stampCount else { return nil }
+        let (flags, stamps) = (header.flags, header.stamps)
+        guard buffer.count >= Kind.value.fixedSize + flags.size + stampSize * stamps,
+            flags.contains(.claimed) || !flags.contains(.expired)
+        else { return nil }
         var reader = ByteReader(buffer, from: headerSize)
         let identity = reader.token()
         let createdAt = reader.time()
         let freshUntil = reader.time()
         let loadMicroseconds: UInt32 = reader.read()
         let tag: UInt32 = reader.read()
-        let claim = claimed ? Lease(token: reader.token(), until: reader.time()) : nil
-        let stamps = reader.stamps(stampCount)
+        let claim = flags.contains(.claimed) ? reader.lease(isExpired: flags.contains(.expired)) : nil
+        let list: UInt32 = flags.contains(.numbered) ? reader.read() : 0
+        let groupStamps = reader.stamps(stamps)
         return CachedRecord(
             identity: identity, createdAt: createdAt, freshUntil: freshUntil, loadMicroseconds: loadMicroseconds,
-            claim: claim, stamps: stamps, payload: Payload(tag: tag, bytes: bytes.dropFirst(reader.offset)))
+            isSettling: flags.contains(.settling), list: list, claim: claim, stamps: groupStamps,
+            payload: Payload(tag: tag, bytes: bytes.dropFirst(reader.offset)))
     }
 
-    /// The stamp in a generation key's item; `nil` for bytes that are none.
-    static func stamp(in bytes: ArraySlice<UInt8>, for key: StoreKey) -> GroupStamp? {
+    /// What stands under a generation key; `nil` for bytes that are none.
+    static func generation(in bytes: ArraySlice<UInt8>, for key: StoreKey) -> Generation? {
         bytes.withUnsafeBytes { buffer in
-            guard let (kind, claimed, stamps) = header(of: buffer, for: key), kind == .generation, !claimed,
-                stamps == 0, buffer.count == kind.fixedSize
+            guard isIntact(buffer, for: key), buffer[1] == version, let header = header(of: buffer),
+                header.kind == .generation, header.flags.isEmpty, header.stamps == 0,
+                buffer.count == header.kind.fixedSize
             else { return nil }
             var reader = ByteReader(buffer, from: headerSize)
-            return GroupStamp(rawValue: reader.read())
+            let stamp = GroupStamp(hard: reader.read(), soft: reader.read())
+            return Generation(stamp: stamp, expiredAt: reader.time(), settlingUntil: reader.time())
         }
     }
 
-    /// The kind, whether it is claimed and the number of stamps; `nil` unless the fixed fields are all there and the
-    /// checksum is right.
-    private static func header(
-        of bytes: UnsafeRawBufferPointer, for key: StoreKey
-    ) -> (kind: Kind, claimed: Bool, stamps: Int)? {
-        guard bytes.count >= headerSize, bytes[0] == magic, bytes[1] == version,
-            let kind = Kind(rawValue: bytes[2] & ~claimFlag), bytes.count >= kind.fixedSize
-        else { return nil }
-        let stored = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
-        guard stored == checksum(of: bytes, for: key) else { return nil }
-        return (kind, bytes[2] & claimFlag != 0, Int(bytes[3]))
+    /// Whether the checksum is right.
+    private static func isIntact(_ bytes: UnsafeRawBufferPointer, for key: StoreKey) -> Bool {
+        bytes.count > headerSize && bytes[0] == magic
+            && UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)) == checksum(of: bytes, for: key)
+    }
+
+    /// The header of bytes of this version; `nil` unless the fixed fields are all there.
+    private static func header(of bytes: UnsafeRawBufferPointer) -> Header? {
+        guard let kind = Kind(rawValue: bytes[2] & Flags.kindMask), bytes.count >= kind.fixedSize else { return nil }
+        return Header(kind: kind, flags: Flags(rawValue: bytes[2] & ~Flags.kindMask), stamps: Int(bytes[3]))
+    }
+
+    /// The lease in bytes of a later version.
+    private static func laterLease(in bytes: UnsafeRawBufferPointer) -> Lease? {
+        let offset: Int
+        switch bytes[2] & Flags.kindMask {
+        case Kind.pending.rawValue: offset = headerSize
+        case Kind.value.rawValue where bytes[2] & Flags.claimed.rawValue != 0: offset = Kind.value.fixedSize
+        default: return nil
+        }
+        guard bytes.count >= offset + 16 else { return nil }
+        var reader = ByteReader(bytes, from: offset)
+        return Lease(token: reader.token(), until: reader.time())
     }
 
     private static func checksum(of bytes: UnsafeRawBufferPointer, for key: StoreKey) -> UInt32 {
@@ -163,51 +232,5 @@ enum EnvelopeCoding {
         let body = WyHash.hash(UnsafeRawBufferPointer(rebasing: bytes[headerSize...]), seed: UInt64(head))
         // Not as the other's seed: the processor works on both at the same time.
         return UInt32(truncatingIfNeeded: body ^ key.bytes.withUnsafeBytes { WyHash.hash($0, seed: 0) })
-    }
-}
-
-/// Writes integers and bytes one after the other into a buffer that is large enough.
-private struct ByteWriter {
-    private let buffer: UnsafeMutableRawBufferPointer
-    private(set) var count = 0
-
-    init(into buffer: UnsafeMutableRawBufferPointer) { self.buffer = buffer }
-
-    mutating func write<Number: FixedWidthInteger>(_ number: Number) {
-        buffer.storeBytes(of: number.littleEndian, toByteOffset: count, as: Number.self)
-        count += MemoryLayout<Number>.size
-    }
-
-    mutating func write(_ bytes: ArraySlice<UInt8>) {
-        bytes.withUnsafeBytes { source in
-            UnsafeMutableRawBufferPointer(rebasing: buffer[count...]).copyMemory(from: source)
-        }
-        count += bytes.count
-    }
-}
-
-/// Reads integers one after the other from bytes whose length was checked.
-private struct ByteReader {
-    private let buffer: UnsafeRawBufferPointer
-    private(set) var offset: Int
-
-    init(_ buffer: UnsafeRawBufferPointer, from offset: Int) {
-        self.buffer = buffer
-        self.offset = offset
-    }
-
-    mutating func read<Number: FixedWidthInteger>() -> Number {
-        defer { offset += MemoryLayout<Number>.size }
-        return Number(littleEndian: buffer.loadUnaligned(fromByteOffset: offset, as: Number.self))
-    }
-
-    mutating func token() -> LoadToken { LoadToken(rawValue: read()) }
-
-    mutating func time() -> WallTime { WallTime(microseconds: read()) }
-
-    mutating func stamps(_ count: Int) -> GroupStamps {
-        var stamps = GroupStamps()
-        for _ in 0..<count { stamps.append(GroupStamp(rawValue: read())) }
-        return stamps
     }
 }

@@ -22,6 +22,8 @@ package final class PendingInvalidations: Sendable {
 
     private struct Item {
         var hasFailed: Bool
+        /// For how long what is loaded after it is settling: the longest that was asked for.
+        var settlingFor: Duration
         /// Whether it was asked for again since the attempt that is under way began.
         var isAskedAgain = false
         var whenDone: [WhenDone] = []
@@ -38,11 +40,12 @@ package final class PendingInvalidations: Sendable {
 
     /// Adds one, and says whether an attempt has to be begun; `nil` when there is no room, and then what to wait for.
     func add(
-        _ target: Target, hasFailed: Bool, whenDone: WhenDone? = nil
+        _ target: Target, settlingFor window: Duration = .zero, hasFailed: Bool, whenDone: WhenDone? = nil
     ) -> (isNew: Bool, noRoom: Promise<Void>?) {
         state.withLock { state in
             if let item = state.items[target] {
                 state.items[target]?.isAskedAgain = true
+                state.items[target]?.settlingFor = max(item.settlingFor, window)
                 if hasFailed, !item.hasFailed {
                     state.items[target]?.hasFailed = true
                     failed.add(1, ordering: .relaxed)
@@ -56,14 +59,22 @@ package final class PendingInvalidations: Sendable {
                 if whenDone != nil { state.waiting.append(room) }
                 return (false, room)
             }
-            state.items[target] = Item(hasFailed: hasFailed, whenDone: whenDone.map { [$0] } ?? [])
+            state.items[target] = Item(
+                hasFailed: hasFailed, settlingFor: window, whenDone: whenDone.map { [$0] } ?? [])
             if hasFailed { failed.add(1, ordering: .relaxed) }
             return (true, nil)
         }
     }
 
     /// An attempt begins: it serves all that have asked so far.
-    func begin(_ target: Target) { state.withLock { $0.items[target]?.isAskedAgain = false } }
+    ///
+    /// - Returns: for how long what is loaded after it is settling.
+    func begin(_ target: Target) -> Duration {
+        state.withLock { state in
+            state.items[target]?.isAskedAgain = false
+            return state.items[target]?.settlingFor ?? .zero
+        }
+    }
 
     /// An attempt has failed: from now on this process takes what it names for invalid.
     func fail(_ target: Target) {

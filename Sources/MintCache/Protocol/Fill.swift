@@ -3,11 +3,24 @@ enum Fill {
     /// How a load ended.
     enum Outcome: Equatable {
         /// It has a value to be cached.
-        case value(Payload, ttl: Duration, staleFor: Duration, took: Duration)
+        case value(Loaded)
         /// It succeeded with nothing that can be cached: what was cached before is outdated.
         case nothing
         /// It failed: a value that was cached before may go on being served.
         case failure
+    }
+
+    /// A value, and what is to be written of it.
+    struct Loaded: Equatable {
+        var payload: Payload
+        var ttl: Duration
+        var staleFor: Duration
+        /// How long the load took.
+        var took: Duration
+        /// Whether the load began within a window, so that it may be what a lagging replica said.
+        var isSettling = false
+        /// The number of the list of servers.
+        var list: UInt32 = 0
     }
 
     /// What to write, and for how long.
@@ -27,21 +40,42 @@ enum Fill {
         guard let current, current.lease?.token == acquisition.token || PlantedMistake.fillWithoutToken.isPlanted
         else { return nil }
         switch (outcome, current) {
-        case (.value(let payload, let ttl, let staleFor, let took), _):
-            let ttl = min(ttl, .longestLifetime)
-            let record = CachedRecord(
-                identity: acquisition.token, createdAt: now, freshUntil: now + ttl,
-                loadMicroseconds: UInt32(clamping: took.wholeMicroseconds), claim: nil, stamps: acquisition.stamps,
-                payload: payload)
-            return Write(envelope: .value(record), expiry: ttl + staleFor)
+        case (.value(let loaded), _):
+            return write(loaded, under: acquisition, isExpired: current.lease?.isExpired == true, at: now)
         case (.failure, .value(var record)):
-            record.claim = nil
+            record.claim = record.claim?.over
             return Write(envelope: .value(record), expiry: acquisition.expiry)
-        case (.nothing, _), (.failure, .pending):
-            return Write(
-                envelope: .pending(.over(acquisition.token), stamps: acquisition.stamps),
-                expiry: acquisition.releasedExpiry)
+        case (.nothing, _), (.failure, _):
+            return released(acquisition, at: now)
         }
+    }
+
+    private static func write(
+        _ loaded: Loaded, under acquisition: Acquisition, isExpired: Bool, at now: WallTime
+    ) -> Write {
+        let ttl = min(loaded.ttl, .longestLifetime)
+        var record = CachedRecord(
+            identity: acquisition.token, createdAt: now, freshUntil: now + ttl,
+            loadMicroseconds: UInt32(clamping: loaded.took.wholeMicroseconds), isSettling: loaded.isSettling,
+            list: loaded.list, claim: nil, stamps: acquisition.stamps, payload: loaded.payload)
+        // Its key was expired since the load began.
+        if isExpired { record.freshUntil = now }
+        guard loaded.isSettling else { return Write(envelope: .value(record), expiry: ttl + loaded.staleFor) }
+        record.freshUntil = min(record.freshUntil, acquisition.settlingUntil)
+        guard now < record.freshUntil else { return released(acquisition, at: now) }
+        // The window may be longer than the value is fresh: a claim that is over remembers it.
+        record.claim = Lease.over(acquisition.token, settlingUntil: acquisition.settlingUntil)
+        return Write(envelope: .value(record), expiry: kept(acquisition, at: now))
+    }
+
+    /// A register that was given back. It remembers the window.
+    private static func released(_ acquisition: Acquisition, at now: WallTime) -> Write {
+        let lease = Lease.over(acquisition.token, settlingUntil: acquisition.settlingUntil)
+        return Write(envelope: .pending(lease, stamps: acquisition.stamps), expiry: kept(acquisition, at: now))
+    }
+
+    private static func kept(_ acquisition: Acquisition, at now: WallTime) -> Duration {
+        max(acquisition.releasedExpiry, acquisition.settlingUntil - now)
     }
 
     /// The write that prolongs the lease; `nil` when the register no longer carries the load's token.
@@ -51,7 +85,8 @@ enum Fill {
         guard let lease = current?.lease,
             lease.token == acquisition.token || PlantedMistake.prolongWhateverStands.isPlanted
         else { return nil }
-        let longer = Lease(token: acquisition.token, until: lease.until + duration)
+        var longer = lease
+        (longer.token, longer.until) = (acquisition.token, lease.until + duration)
         switch current {
         case .value(var record):
             record.claim = longer
@@ -72,9 +107,31 @@ enum Fill {
         let lease = record.claim ?? .over(record.identity)
         return Write(envelope: .pending(lease, stamps: record.stamps), expiry: expiry)
     }
+
+    /// The write that expires what stands in the register; `nil` when nothing does that could be fresh.
+    static func expiry(of current: Envelope?, at now: WallTime, _ policy: CachePolicy) -> Write? {
+        switch current {
+        case .pending(var lease, let stamps):
+            guard !lease.isExpired, !PlantedMistake.spareExpiredPending.isPlanted else { return nil }
+            lease.isExpired = true
+            return Write(envelope: .pending(lease, stamps: stamps), expiry: policy.leaseExpiry)
+        case .value(var record):
+            guard now < record.freshUntil || record.claim?.isExpired == false else { return nil }
+            record.freshUntil = min(record.freshUntil, now)
+            record.claim?.isExpired = true
+            return Write(envelope: .value(record), expiry: max(policy.staleFor, policy.leaseExpiry))
+        case .mark, .later, nil:
+            return nil
+        }
+    }
 }
 
 extension Lease {
     /// A lease that was given back: nobody waits for it.
-    static func over(_ token: LoadToken) -> Lease { Lease(token: token, until: WallTime(microseconds: 0)) }
+    static func over(_ token: LoadToken, settlingUntil: WallTime = .never) -> Lease {
+        Lease(token: token, until: .never, settlingUntil: settlingUntil)
+    }
+
+    /// What is to be remembered of it when it has been given back.
+    var over: Lease? { settlingUntil == .never ? nil : .over(token, settlingUntil: settlingUntil) }
 }

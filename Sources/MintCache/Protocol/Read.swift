@@ -22,9 +22,10 @@ extension ReadMachine {
             guard let item else { return .absent }
             switch (item.envelope, groups) {
             case (nil, _): return .foreignBytes
-            case (.pending, _): return .absent
+            case (.later, _): return .laterEnvelope
+            case (.pending, _), (.mark, _): return .absent
             case (.value, .incomplete): return .stampLost
-            case (.value(let record), .stamps(let stamps)): return reason(record.stamps, stamps)
+            case (.value(let record), .stamps(let reading)): return reason(record.stamps, reading.stamps)
             }
         }
 
@@ -34,7 +35,7 @@ extension ReadMachine {
                 zip(stored, current).allSatisfy({ $0.isOfSameGroup(as: $1) })
             else { return .otherGroups }
             let changed = zip(stored, current).filter { $0 != $1 }
-            if changed.isEmpty { return .expired }
+            if changed.allSatisfy({ $0.0.hard == $0.1.hard }) { return .expired }
             return changed.contains { !$0.1.isPlanted } ? .groupInvalidated : .stampLost
         }
     }
@@ -52,7 +53,7 @@ extension ReadMachine {
 
     /// What was read under the generation keys.
     enum Groups {
-        case stamps(GroupStamps)
+        case stamps(GroupReading)
         /// Some have no stamp.
         case incomplete([Planting])
     }

@@ -24,9 +24,9 @@ struct ReadMachine {
         case acquire(Acquisition)
         /// Read again at once.
         case readAgain
-        /// Someone else holds the lease, under the stamps that were read. Share the load if it is one of this process;
-        /// else pause, then read again.
-        case wait(LoadToken, pause: Duration)
+        /// Someone else holds the lease. Share the load if it is one of this process, under the stamps that were read;
+        /// else wait for its fill, or pause, and read again.
+        case wait(Wait)
         /// A load failed a moment ago, and its error is shared.
         case fail(RecentFailures.Failure)
         /// The longest wait is over: load, and do not store.
@@ -38,6 +38,20 @@ struct ReadMachine {
             case .serve(let record), .serveStale(let record, _), .claim(_, serving: let record): record
             case .plant, .acquire, .readAgain, .wait, .fail, .loadWithoutLease: nil
             }
+        }
+    }
+
+    /// Waiting for the load that holds a lease.
+    struct Wait {
+        var token: LoadToken
+        /// For how long, where that is another process's.
+        var pause: Duration
+        /// Under which stamps its load may be shared; `nil` for none.
+        var stamps: GroupStamps?
+
+        /// Whether a load may be shared: it is fresh by what was read.
+        func shares(_ acquisition: Acquisition) -> Bool {
+            PlantedMistake.joinWhateverTheStamps.isPlanted || stamps == acquisition.stamps
         }
     }
 
@@ -70,6 +84,15 @@ struct ReadMachine {
         self.startedAt = startedAt
     }
 
+    /// Whether a value may be served, fresh or stale.
+    func isServable(_ record: CachedRecord, under groups: GroupReading, at now: WallTime) -> Bool {
+        record.freshUntil(under: groups).map { isServable(record, until: $0, at: now) } ?? false
+    }
+
+    private func isServable(_ record: CachedRecord, until freshUntil: WallTime, at now: WallTime) -> Bool {
+        now < freshUntil || (!record.isSettling && now < freshUntil + policy.staleFor)
+    }
+
     /// Decides what to do with what was read.
     mutating func fetched(_ read: Read, at now: Moment) -> Action {
         if goal == .refresh, stoodBefore == nil {
@@ -77,7 +100,7 @@ struct ReadMachine {
         }
         let action: Action =
             switch read.groups {
-            case .stamps(let stamps): decide(read, stamps: stamps, at: now)
+            case .stamps(let reading): decide(read, under: reading, at: now)
             case .incomplete(let plantings): .plant(plantings)
             }
         switch action {
@@ -97,23 +120,26 @@ struct ReadMachine {
     }
 
     /// The rules of a read, once every group has a stamp.
-    private mutating func decide(_ read: Read, stamps: GroupStamps, at now: Moment) -> Action {
+    private mutating func decide(_ read: Read, under groups: GroupReading, at now: Moment) -> Action {
         let item = read.item
         switch item?.envelope {
-        case .value(let record) where record.isServable(under: stamps, at: now.wall, staleFor: policy.staleFor):
-            guard let item else { break }
-            if let action = decide(on: record, item, read, at: now) { return action }
-        case .value(let record) where record.stamps == stamps:
-            if let claim = record.claim, isRunning(claim, read, at: now) { return wait(for: claim, read, at: now) }
-        case .pending(let lease, let leaseStamps)
-        where leaseStamps == stamps || PlantedMistake.joinWhateverTheStamps.isPlanted:
-            if isRunning(lease, read, at: now), !PlantedMistake.impatience.isPlanted {
-                return wait(for: lease, read, at: now)
+        case .value(let record):
+            guard let freshUntil = record.freshUntil(under: groups), let item else { break }
+            if isServable(record, until: freshUntil, at: now.wall) {
+                return decide(on: record, until: freshUntil, item, read, groups, at: now)
             }
-        case .value, .pending, nil:
+            if let claim = record.claim, isRunning(claim, read, at: now) { return wait(for: claim, read, groups, at: now) }
+        case .pending(let lease, let stamps)
+        where stamps.areOfSameGenerations(as: groups.stamps) || PlantedMistake.joinWhateverTheStamps.isPlanted:
+            if isRunning(lease, read, at: now), !PlantedMistake.impatience.isPlanted {
+                return wait(for: lease, read, groups, at: now)
+            }
+        case .later(let lease?):
+            if isRunning(lease, read, at: now) { return wait(for: lease, read, groups, at: now) }
+        case .pending, .mark, .later, nil:
             break
         }
-        // A lease that runs under other stamps is outdated, unless the stamps are: a multi-get of several servers may
+        // A lease that runs under other stamps is outdated, unless the stamps are: a multi-get is not one moment, and may
         // have read them before the lease was taken. Read again, after the lease was seen, they tell.
         if let running = item?.envelope?.lease, isRunning(running, read, at: now), running.token != suspect,
             !PlantedMistake.noSecondLook.isPlanted
@@ -122,41 +148,54 @@ struct ReadMachine {
             return .readAgain
         }
         if let failure = read.failure, shares(failure, at: now) { return .fail(failure) }
-        let lease = Lease(token: .random(), until: now.wall + policy.leaseFor)
-        return .acquire(acquisition(lease, stamps, over: item?.cas, .pending(lease, stamps: stamps)))
+        let lease = lease(over: item, groups, at: now)
+        return .acquire(acquisition(lease, groups.stamps, over: item?.cas, .pending(lease, stamps: groups.stamps)))
     }
 
-    /// What to do with a value that can be served; `nil` for taking the lease over it.
+    /// What to do with a value that can be served, and is fresh until a time.
     private mutating func decide(
-        on record: CachedRecord, _ item: ValueItem, _ read: Read, at now: Moment
-    ) -> Action? {
+        on record: CachedRecord, until freshUntil: WallTime, _ item: ValueItem, _ read: Read, _ groups: GroupReading,
+        at now: Moment
+    ) -> Action {
         if goal == .refresh {
             // Its token stood neither on the value nor in its claim when this call had begun: its load is newer.
-            if now.wall < record.freshUntil, let before = stoodBefore, record.identity != before.value,
+            if now.wall < freshUntil, let before = stoodBefore, record.identity != before.value,
                 record.identity != before.lease
             {
                 return .serve(record)
             }
             if let claim = record.claim, isRunning(claim, read, at: now), !PlantedMistake.refreshTakesOver.isPlanted {
-                return wait(for: claim, read, at: now)
+                return wait(for: claim, read, groups, at: now)
             }
-            return .acquire(claim(on: record, item.cas, at: now))
+            return .acquire(claim(on: record, until: freshUntil, item, groups, at: now))
         }
-        if now.wall < record.freshUntil { return .serve(record) }
+        if now.wall < freshUntil { return .serve(record) }
         if let claim = record.claim, isRunning(claim, read, at: now) { return .serveStale(record, nil) }
         if let failure = read.failure, now.elapsed < failure.pausedUntil {
             return .serveStale(record, .recentFailure)
         }
-        return .claim(claim(on: record, item.cas, at: now), serving: record)
+        return .claim(claim(on: record, until: freshUntil, item, groups, at: now), serving: record)
     }
 
-    private func claim(on record: CachedRecord, _ cas: StoreItem.CAS, at now: Moment) -> Acquisition {
-        let lease = Lease(token: .random(), until: now.wall + policy.leaseFor)
+    /// The claim carries the stamps that were read, and not the value's: what it loads is fresh under those.
+    private func claim(
+        on record: CachedRecord, until freshUntil: WallTime, _ item: ValueItem, _ groups: GroupReading, at now: Moment
+    ) -> Acquisition {
+        let lease = lease(over: item, groups, at: now)
         var claimed = record
         claimed.claim = lease
-        var acquisition = acquisition(lease, record.stamps, over: cas, .value(claimed))
-        acquisition.expiry = max(acquisition.expiry, record.freshUntil + policy.staleFor - now.wall)
+        let stamps = PlantedMistake.claimUnderOldStamps.isPlanted ? record.stamps : groups.stamps
+        var acquisition = acquisition(lease, stamps, over: item.cas, .value(claimed))
+        acquisition.expiry = max(acquisition.expiry, freshUntil + policy.staleFor - now.wall)
         return acquisition
+    }
+
+    /// A lease that begins now, in the window that runs, if one does.
+    private func lease(over item: ValueItem?, _ groups: GroupReading, at now: Moment) -> Lease {
+        var window = groups.settlingUntil
+        if !PlantedMistake.forgetWindow.isPlanted { window = max(window, item?.envelope?.settlingUntil ?? .never) }
+        return Lease(
+            token: .random(), until: now.wall + policy.leaseFor, settlingUntil: now.wall < window ? window : .never)
     }
 
     private func acquisition(
@@ -164,6 +203,7 @@ struct ReadMachine {
     ) -> Acquisition {
         Acquisition(
             token: lease.token, stamps: stamps, over: cas, envelope: envelope, expiry: policy.leaseExpiry,
+            settlingUntil: lease.settlingUntil,
             releasedExpiry: max(Fill.releasedExpiry, policy.errorSharing.duration))
     }
 
@@ -182,14 +222,19 @@ struct ReadMachine {
         }
     }
 
-    private mutating func wait(for lease: Lease, _ read: Read, at now: Moment) -> Action {
+    private mutating func wait(
+        for lease: Lease, _ read: Read, _ groups: GroupReading, at now: Moment
+    ) -> Action {
         // It landed after this was read: the next read finds what it left.
         if case .ended = read.leaseHere {
             ended = lease.token
             return .readAgain
         }
         let remaining = max(.milliseconds(1), lease.until - now.wall)
-        return .wait(lease.token, pause: min(backoff.next(), remaining))
+        return .wait(
+            Wait(
+                token: lease.token, pause: min(backoff.next(), remaining),
+                stamps: lease.isExpired ? nil : groups.stamps))
     }
 
     // MARK: Bounds
@@ -220,6 +265,8 @@ struct Acquisition: Equatable {
     var over: StoreItem.CAS?
     var envelope: Envelope
     var expiry: Duration
+    /// Until when the values of loads that begin are settling.
+    var settlingUntil = WallTime.never
     /// How long the register is kept when it has been given back.
     var releasedExpiry = Fill.releasedExpiry
 

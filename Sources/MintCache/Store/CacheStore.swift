@@ -80,6 +80,14 @@ public protocol CacheStore: Sendable {
 
     /// The parts that any process may read a key from: more than one while the parts change. Each is one of ``parts``.
     func parts(of key: StoreKey) -> [any CacheStore]
+
+    /// The number of the list of parts, which grows with each change of it. By default 0.
+    var listNumber: UInt32 { get }
+
+    /// Whether what was cached under another list of parts is good under this one: all processes that may have
+    /// invalidated it since have done so in the part that it is read from. By default only what was cached under the
+    /// same number.
+    func accepts(listNumber: UInt32, for key: StoreKey) -> Bool
 }
 
 /// A value that nobody else ever writes under its key, without an expiry.
@@ -119,6 +127,12 @@ extension CacheStore {
 
     /// The part that has the key.
     public func parts(of key: StoreKey) -> [any CacheStore] { [part(of: key)] }
+
+    /// None.
+    public var listNumber: UInt32 { 0 }
+
+    /// Only the same number.
+    public func accepts(listNumber: UInt32, for key: StoreKey) -> Bool { listNumber == self.listNumber }
 
     /// Writes values one after the other, and then reads.
     public func get(

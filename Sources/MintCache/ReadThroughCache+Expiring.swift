@@ -1,0 +1,65 @@
+/// Expiring: what is cached becomes stale, and may be served so while one caller in the fleet refreshes it.
+extension ReadThroughCache {
+    /// Has what is cached under some keys, and in some groups, be stale from now on: a call that begins after this
+    /// returned gets nothing as fresh whose load began before. What is invalidated stays so.
+    ///
+    /// - Parameter policy: of the keys, for how long they are kept.
+    /// - Throws: as ``invalidate(_:groups:settlingFor:)``.
+    public func expire(_ keys: [StoreKey], groups: [StoreKey] = [], policy: CachePolicy) async throws {
+        let policy = policy.bounded
+        try await send(keys, groups) { target in
+            switch target {
+            case .key(let key):
+                try await CacheError.collecting(self.store.parts(of: key), key: { _ in key }) {
+                    try await self.expire(key, policy, in: $0)
+                }
+            case .group(let group):
+                try await self.onEveryPart(of: group) { try await self.expire(group: group, in: $0) }
+            }
+            self.report(CacheEvent(kind: .expiry, key: target.key))
+        }
+    }
+
+    /// How often to try again what another caller was faster with, before all is invalidated instead.
+    private static let attempts = 10
+
+    private func expire(_ key: StoreKey, _ policy: CachePolicy, in part: any CacheStore) async throws {
+        for _ in 0..<Self.attempts {
+            guard let item = try await part.getForUpdate(key) else { return }
+            let current = EnvelopeCoding.envelope(in: Array(item.value), for: key)
+            guard let write = Fill.expiry(of: current, at: clock.now, policy) else { return }
+            if try await swap(EnvelopeCoding.encode(write.envelope, for: key), key, item.cas, write.expiry, in: part) {
+                return
+            }
+        }
+        _ = try await part.delete(key)
+    }
+
+    private func expire(group: StoreKey, in part: any CacheStore) async throws {
+        for _ in 0..<Self.attempts {
+            // Without a stamp no value is valid.
+            guard let item = try await part.getForUpdate(group),
+                var generation = EnvelopeCoding.generation(in: item.value, for: group)
+            else { return }
+            // Only this half, over what was read: the other one is never brought back.
+            generation.stamp.soft = .random(in: 1 ... .max)
+            generation.expiredAt = clock.now
+            let bytes = EnvelopeCoding.encode(generation, for: group)
+            if PlantedMistake.reviveStamp.isPlanted { return try await part.set(group, to: bytes, expiry: nil) }
+            if try await swap(bytes, group, item.cas, nil, in: part) { return }
+        }
+        try await invalidate(generation: group, .zero, in: part)
+    }
+
+    /// Writes over an item, and says whether it stood there still. Where there is no room, what stands there is removed.
+    private func swap(
+        _ value: [UInt8], _ key: StoreKey, _ cas: StoreItem.CAS, _ expiry: Duration?, in part: any CacheStore
+    ) async throws -> Bool {
+        do {
+            return try await part.compareAndSwap(key, expecting: cas, with: value, expiry: expiry).isStored
+        } catch let error as CacheError where error.isRefusal {
+            _ = try await part.delete(key)
+            return true
+        }
+    }
+}

@@ -18,7 +18,7 @@ final class LeaseJudge: @unchecked Sendable {
     /// A write is about to be made.
     func begin(_ envelope: Envelope?, by process: Int) {
         switch envelope {
-        case .value(let record) where record.claim == nil:
+        case .value(let record) where record.isFill:
             leases[record.identity]?.fills += 1
         case .some(let envelope):
             guard let lease = envelope.lease, leases[lease.token] == nil, lease.until.microseconds > 0 else { return }
@@ -27,14 +27,16 @@ final class LeaseJudge: @unchecked Sendable {
         }
     }
 
+    /// A write has been made.
     func end(_ envelope: Envelope?) {
-        if case .value(let record) = envelope, record.claim == nil { leases[record.identity]?.fills -= 1 }
+        if case .value(let record) = envelope, record.isFill { leases[record.identity]?.fills -= 1 }
     }
 
     /// A write has failed: the load that it was for is over.
     func fail(_ envelope: Envelope?) {
         switch envelope {
         case .value(let record): leases[record.claim?.token ?? record.identity]?.hasEnded = true
+        case .mark, .later: break
         case .pending(let lease, _): leases[lease.token]?.hasEnded = true
         case nil: break
         }
@@ -59,17 +61,24 @@ final class LeaseJudge: @unchecked Sendable {
             }
             return
         }
-        guard old.stamps == new.stamps || old.stamps == stamps else { return }
+        guard old.generations == new.generations || old.generations == stamps.map(\.?.hard) else { return }
         if let known = leases[lease.token], known.hasEnded, known.process == process { return }
         stage.violations.append("I3: the lease on \(key) is taken over while it runs")
     }
 }
 
 extension Envelope {
-    fileprivate var stamps: [GroupStamp?] {
+    /// The hard halves of the stamps.
+    fileprivate var generations: [UInt64?] {
         switch self {
-        case .pending(_, let stamps): Array(stamps)
-        case .value(let record): Array(record.stamps)
+        case .pending(_, let stamps): stamps.map(\.hard)
+        case .value(let record): record.stamps.map(\.hard)
+        case .mark, .later: []
         }
     }
+}
+
+extension CachedRecord {
+    /// Whether it ends a load: what it claims is nothing, or over.
+    fileprivate var isFill: Bool { claim.map { $0.until == .never } ?? true }
 }

@@ -35,7 +35,7 @@ final class SharedStore: @unchecked Sendable {
 
     /// The stamps that the groups have now.
     var stamps: [GroupStamp?] {
-        groups.map { key in items[key].flatMap { EnvelopeCoding.stamp(in: $0.value[...], for: key) } }
+        groups.map { key in items[key].flatMap { EnvelopeCoding.generation(in: $0.value[...], for: key)?.stamp } }
     }
 
     // MARK: Misfortunes

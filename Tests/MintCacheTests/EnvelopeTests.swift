@@ -6,20 +6,27 @@ import Testing
 struct EnvelopeTests {
     private let key = StoreKey(trusted: Array("shop:7:f()".utf8))
 
-    private func record(claim: Lease? = nil, stamps: Int = 0, payload: [UInt8] = [1, 2, 3]) -> CachedRecord {
+    private func record(
+        isSettling: Bool = false, list: UInt32 = 0, claim: Lease? = nil, stamps: Int = 0, payload: [UInt8] = [1, 2, 3]
+    ) -> CachedRecord {
         CachedRecord(
             identity: LoadToken(rawValue: 0x1122_3344_5566_7788), createdAt: WallTime(microseconds: 5),
-            freshUntil: WallTime(microseconds: -6), loadMicroseconds: 7, claim: claim,
-            stamps: GroupStamps((0..<stamps).map { GroupStamp(rawValue: UInt64($0) + 9) }),
+            freshUntil: WallTime(microseconds: -6), loadMicroseconds: 7, isSettling: isSettling, list: list,
+            claim: claim, stamps: GroupStamps((0..<stamps).map { GroupStamp(hard: UInt64($0) + 9, soft: UInt32($0)) }),
             payload: Payload(tag: 0xDEAD_BEEF, bytes: payload[...]))
     }
 
     private var samples: [Envelope] {
         let lease = Lease(token: LoadToken(rawValue: .max), until: WallTime(microseconds: .max))
+        var expired = Lease(
+            token: LoadToken(rawValue: 3), until: WallTime(microseconds: 4), settlingUntil: WallTime(microseconds: 5))
+        expired.isExpired = true
         return [
+            .mark(settlingUntil: WallTime(microseconds: 77)), .pending(expired, stamps: [GroupStamp(hard: 1, soft: 2)]),
+            .value(record(isSettling: true, list: .max, claim: expired, stamps: 2)), .value(record(list: 1)),
             .value(record()), .value(record(payload: [])), .value(record(claim: lease)), .value(record(stamps: 3)),
             .value(record(claim: lease, stamps: 255)), .pending(lease, stamps: []),
-            .pending(lease, stamps: [GroupStamp(rawValue: 1), GroupStamp(rawValue: 2)]),
+            .pending(lease, stamps: [GroupStamp(hard: 1), GroupStamp(hard: 2)]),
         ]
     }
 
@@ -31,9 +38,13 @@ struct EnvelopeTests {
         return envelope
     }
 
-    private func decodedStamp(in bytes: [UInt8], for key: StoreKey) -> GroupStamp? {
-        EnvelopeCoding.stamp(in: amongOthers(bytes), for: key)
+    private func decodedGeneration(in bytes: [UInt8], for key: StoreKey) -> Generation? {
+        EnvelopeCoding.generation(in: amongOthers(bytes), for: key)
     }
+
+    private let generation = Generation(
+        stamp: GroupStamp(hard: 0x0102_0304_0506_0708, soft: 9), expiredAt: WallTime(microseconds: 10),
+        settlingUntil: WallTime(microseconds: 11))
 
     /// The bytes as they were read, with those of other keys before and after them.
     private func amongOthers(_ bytes: [UInt8]) -> ArraySlice<UInt8> {
@@ -48,28 +59,35 @@ struct EnvelopeTests {
         }
     }
 
-    @Test("costs 40 bytes, 8 for each group and 16 for a claim")
+    @Test("costs 40 bytes, 12 for each group, 24 for a claim and 4 for the number of a list")
     func overhead() {
         let lease = Lease(token: LoadToken(rawValue: 1), until: WallTime(microseconds: 1))
         let size = { (envelope: Envelope) in EnvelopeCoding.encode(envelope, for: key).count }
         #expect(size(.value(record(payload: []))) == 40)
         #expect(size(.value(record(payload: Array(repeating: 0, count: 100)))) == 140)
-        #expect(size(.value(record(stamps: 3, payload: []))) == 64)
-        #expect(size(.value(record(claim: lease, payload: []))) == 56)
-        #expect(size(.pending(lease, stamps: [])) == 24)
+        #expect(size(.value(record(stamps: 3, payload: []))) == 76)
+        #expect(size(.value(record(list: 1, payload: []))) == 44)
+        #expect(size(.value(record(claim: lease, payload: []))) == 64)
+        #expect(size(.pending(lease, stamps: [])) == 32)
+        #expect(size(.mark(settlingUntil: .never)) == 16)
     }
 
     @Test("has the bytes that are documented")
     func documentedBytes() {
-        let claim = Lease(token: LoadToken(rawValue: 0xAA), until: WallTime(microseconds: 0xBB))
-        let bytes = EnvelopeCoding.encode(.value(record(claim: claim, stamps: 1)), for: key)
+        var claim = Lease(
+            token: LoadToken(rawValue: 0xAA), until: WallTime(microseconds: 0xBB),
+            settlingUntil: WallTime(microseconds: 0xCC))
+        claim.isExpired = true
+        let record = record(isSettling: true, list: 0xDD, claim: claim, stamps: 1)
+        let bytes = EnvelopeCoding.encode(.value(record), for: key)
         let expected: [UInt8] =
-            [0xCA, 1, 0x81, 1] + Array(bytes[4..<8])
+            [0xCA, 2, 0xF1, 1] + Array(bytes[4..<8])
             + [0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]
             + [5, 0, 0, 0, 0, 0, 0, 0] + [0xFA, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]
             + [7, 0, 0, 0] + [0xEF, 0xBE, 0xAD, 0xDE]
             + [0xAA, 0, 0, 0, 0, 0, 0, 0] + [0xBB, 0, 0, 0, 0, 0, 0, 0]
-            + [9, 0, 0, 0, 0, 0, 0, 0] + [1, 2, 3]
+            + [0xCC, 0, 0, 0, 0, 0, 0, 0] + [0xDD, 0, 0, 0]
+            + [9, 0, 0, 0, 0, 0, 0, 0] + [0, 0, 0, 0] + [1, 2, 3]
         #expect(bytes == expected)
         #expect(bytes == bytes.withChecksum(for: key))
     }
@@ -81,7 +99,8 @@ struct EnvelopeTests {
             for length in 0..<bytes.count {
                 #expect(decoded(in: Array(bytes[..<length]), for: key) == nil)
             }
-            #expect(decoded(in: bytes + [0], for: key) == nil)
+            if case .value = envelope { continue }
+            #expect(decoded(in: (bytes + [0]).withChecksum(for: key), for: key) == nil)
         }
     }
 
@@ -93,7 +112,7 @@ struct EnvelopeTests {
                 var damaged = bytes
                 damaged[bit / 8] ^= 1 << UInt8(bit % 8)
                 #expect(decoded(in: damaged, for: key) == nil, "bit \(bit)")
-                #expect(decodedStamp(in: damaged, for: key) == nil)
+                #expect(decodedGeneration(in: damaged, for: key) == nil)
             }
         }
     }
@@ -105,17 +124,35 @@ struct EnvelopeTests {
             let bytes = EnvelopeCoding.encode(envelope, for: key)
             #expect(decoded(in: bytes, for: other) == nil)
         }
-        let stamp = EnvelopeCoding.encode(GroupStamp(rawValue: 1), for: key)
-        #expect(decodedStamp(in: stamp, for: other) == nil)
+        #expect(decodedGeneration(in: EnvelopeCoding.encode(generation, for: key), for: other) == nil)
     }
 
-    @Test("is none when it is of another version, even with a checksum that fits")
-    func futureVersion() {
-        var bytes = EnvelopeCoding.encode(.value(record()), for: key)
-        for (offset, value) in [(0, UInt8(0xCB)), (1, 2), (2, 3), (2, 0x7F)] {
+    @Test("is none when it is of an earlier version or another kind, even with a checksum that fits")
+    func otherFormats() {
+        for (offset, value) in [(0, UInt8(0xCB)), (1, 1), (1, 0), (2, 2), (2, 4), (2, 0x0F), (2, 0x11)] {
+            var bytes = EnvelopeCoding.encode(.value(record()), for: key)
             bytes[offset] = value
             bytes = bytes.withChecksum(for: key)
             #expect(decoded(in: bytes, for: key) == nil)
+        }
+    }
+
+    @Test("of a later version is told apart from garbage, and its lease can be read")
+    func laterVersion() {
+        let lease = Lease(token: LoadToken(rawValue: 5), until: WallTime(microseconds: 6))
+        for (envelope, expected) in [
+            (.pending(lease, stamps: []), lease), (.value(record(claim: lease, stamps: 2)), lease),
+            (.value(record()), nil), (.mark(settlingUntil: .never), nil),
+        ] as [(Envelope, Lease?)] {
+            for version in [3, 4, 255] as [UInt8] {
+                var bytes = EnvelopeCoding.encode(envelope, for: key)
+                bytes[1] = version
+                #expect(decoded(in: bytes, for: key) == nil)
+                // Whatever else it has.
+                bytes = (bytes + [1, 2, 3]).withChecksum(for: key)
+                #expect(decoded(in: bytes, for: key) == .later(expected))
+                #expect(decodedGeneration(in: bytes, for: key) == nil)
+            }
         }
     }
 
@@ -136,22 +173,27 @@ struct EnvelopeTests {
         var random = Seeded(state: seed)
         var (envelopes, stamps) = (0, 0)
         for round in 0..<5_000 {
-            let length = Int.random(in: 0...10, using: &random) * 8 + (Bool.random(using: &random) ? 0 : round % 8)
+            let isGeneration = round.isMultiple(of: 10)
+            let length =
+                isGeneration
+                ? 36 : Int.random(in: 0...20, using: &random) * 4 + (Bool.random(using: &random) ? 0 : round % 4)
             var bytes = (0..<length).map { _ in UInt8.random(in: 0...255, using: &random) }
             if bytes.count >= 8, !round.isMultiple(of: 4) {
-                let kind = ([0, 1, 2, 0x80, 0x81, 0x82] as [UInt8]).randomElement(using: &random) ?? 0
-                bytes.replaceSubrange(0..<3, with: [0xCA, 1, kind])
-                if Bool.random(using: &random) { bytes[3] = UInt8.random(in: 0...2, using: &random) }
+                let kinds: [UInt8] = [0, 1, 2, 3, 0x10, 0x20, 0x41, 0x81, 0x91, 0xA1, 0xF1, 0x82, 0x83]
+                let kind = isGeneration ? 2 : kinds.randomElement(using: &random) ?? 0
+                bytes.replaceSubrange(0..<3, with: [0xCA, round.isMultiple(of: 16) ? 3 : 2, kind])
+                if isGeneration { bytes[3] = 0 } else if Bool.random(using: &random) { bytes[3] = UInt8.random(in: 0...2, using: &random) }
                 bytes = bytes.withChecksum(for: key)
             }
             // Whatever is read is all of the bytes, and is written as they are.
             if let envelope = decoded(in: bytes, for: key) {
                 envelopes += 1
+                if case .later = envelope { continue }
                 #expect(EnvelopeCoding.encode(envelope, for: key) == bytes, "seed \(seed), round \(round)")
             }
-            if let stamp = decodedStamp(in: bytes, for: key) {
+            if let generation = decodedGeneration(in: bytes, for: key) {
                 stamps += 1
-                #expect(EnvelopeCoding.encode(stamp, for: key) == bytes, "seed \(seed), round \(round)")
+                #expect(EnvelopeCoding.encode(generation, for: key) == bytes, "seed \(seed), round \(round)")
                 #expect(decoded(in: bytes, for: key) == nil)
             }
         }
@@ -161,22 +203,20 @@ struct EnvelopeTests {
 
     @Test("of a group and of a value are not taken for each other")
     func generations() {
-        let stamp = GroupStamp(rawValue: 0x0102_0304_0506_0708)
-        let bytes = EnvelopeCoding.encode(stamp, for: key)
-        #expect(bytes.count == 16)
-        #expect(decodedStamp(in: bytes, for: key) == stamp)
+        let bytes = EnvelopeCoding.encode(generation, for: key)
+        #expect(bytes.count == 36)
+        #expect(decodedGeneration(in: bytes, for: key) == generation)
         #expect(decoded(in: bytes, for: key) == nil)
         for envelope in samples {
-            #expect(decodedStamp(in: EnvelopeCoding.encode(envelope, for: key), for: key) == nil)
+            #expect(decodedGeneration(in: EnvelopeCoding.encode(envelope, for: key), for: key) == nil)
         }
     }
 
     @Test("of a group is the one that is documented")
     func documentedExample() throws {
         let key = try StoreKey("shop:@cities")
-        #expect(
-            EnvelopeCoding.encode(GroupStamp(rawValue: 0x0102_0304_0506_0708), for: key)
-                == [0xCA, 1, 2, 0, 0x5B, 0x4D, 0x69, 0xBB, 8, 7, 6, 5, 4, 3, 2, 1])
+        let bytes = EnvelopeCoding.encode(Generation(stamp: GroupStamp(hard: 0x0102_0304_0506_0708)), for: key)
+        #expect(bytes == [0xCA, 2, 2, 0, 0x37, 0x93, 0xCE, 0xC0, 8, 7, 6, 5, 4, 3, 2, 1] + Array(repeating: 0, count: 20))
     }
 
     @Test("is checked by the wyhash of its author")

@@ -6,7 +6,7 @@ import Testing
 struct FillTests {
     private let now = WallTime(microseconds: 1_000_000_000)
     private let token = LoadToken(rawValue: 7)
-    private let stamps: GroupStamps = [GroupStamp(rawValue: 1)]
+    private let stamps: GroupStamps = [GroupStamp(hard: 1)]
     private let payload = Payload(tag: 1, bytes: [1])
 
     private var lease: Lease { Lease(token: token, until: now + .seconds(5)) }
@@ -23,7 +23,12 @@ struct FillTests {
     }
 
     private var value: Fill.Outcome {
-        .value(payload, ttl: .seconds(60), staleFor: .seconds(30), took: .milliseconds(3))
+        .value(loaded())
+    }
+
+    private func loaded(isSettling: Bool = false, ttl: Duration = .seconds(60)) -> Fill.Loaded {
+        Fill.Loaded(
+            payload: payload, ttl: ttl, staleFor: .seconds(30), took: .milliseconds(3), isSettling: isSettling)
     }
 
     @Test("replaces what carries its token, with the stamps from before the load")
@@ -72,5 +77,80 @@ struct FillTests {
         let write = Fill.write(.nothing, under: acquisition, over: .value(record(claim: lease)), at: now)
         guard case .pending(let lease, _) = write?.envelope else { return #expect(Bool(false), "the value stayed") }
         #expect(lease.until < now)
+    }
+
+    // MARK: Windows
+
+    private func settling(for window: Duration) -> Acquisition {
+        var acquisition = acquisition
+        acquisition.settlingUntil = now + window
+        return acquisition
+    }
+
+    @Test("of what was loaded in a window is fresh to its end at most, never served stale, and remembers it")
+    func settles() throws {
+        for (ttl, fresh) in [(60, 2), (1, 1)] {
+            let write = try #require(
+                Fill.write(
+                    .value(loaded(isSettling: true, ttl: .seconds(ttl))), under: settling(for: .seconds(2)),
+                    over: .pending(lease, stamps: stamps), at: now))
+            guard case .value(let record) = write.envelope else { return #expect(Bool(false), "no value") }
+            #expect(record.freshUntil == now + .seconds(fresh) && record.isSettling)
+            #expect(write.envelope.settlingUntil == now + .seconds(2))
+            #expect(record.claim.map { $0.until < now } == true)
+            #expect(write.expiry >= .seconds(2))
+        }
+    }
+
+    @Test("of what was loaded in a window that is over stores nothing, as does one with nothing; both remember it")
+    func windowIsOver() {
+        for (outcome, window) in [
+            (.value(loaded(isSettling: true)), Duration.zero), (.nothing, .seconds(2)), (.failure, .seconds(2)),
+        ] as [(Fill.Outcome, Duration)] {
+            let write = Fill.write(
+                outcome, under: settling(for: window), over: .pending(lease, stamps: stamps), at: now)
+            guard case .pending(let lease, _) = write?.envelope else { return #expect(Bool(false), "no lease") }
+            #expect(lease.until < now && lease.settlingUntil == now + window)
+            #expect(write.map { $0.expiry >= window } == true)
+        }
+    }
+
+    @Test("and a prolongation keep what the lease knows")
+    func prolonging() {
+        var known = Lease(token: token, until: now, settlingUntil: now + .seconds(9))
+        known.isExpired = true
+        var expected = known
+        expected.until = now + .seconds(5)
+        for current in [Envelope.pending(known, stamps: stamps), .value(record(claim: known))] {
+            #expect(Fill.prolongation(of: acquisition, over: current, by: .seconds(5))?.envelope.lease == expected)
+        }
+    }
+
+    // MARK: Expiring
+
+    @Test("under a lease that was expired is stale at once, and may be served so")
+    func expiredLease() throws {
+        var lease = lease
+        lease.isExpired = true
+        let write = try #require(
+            Fill.write(value, under: acquisition, over: .pending(lease, stamps: stamps), at: now))
+        guard case .value(let record) = write.envelope else { return #expect(Bool(false), "no value") }
+        #expect(record.freshUntil == now && !record.isSettling && write.expiry == .seconds(90))
+    }
+
+    @Test("expiring marks values, claims and leases, and what cannot be fresh is left alone")
+    func expiry() {
+        let policy = CachePolicy()
+        func expired(_ envelope: Envelope?) -> Envelope? { Fill.expiry(of: envelope, at: now, policy)?.envelope }
+        #expect(expired(nil) == nil && expired(.mark(settlingUntil: now)) == nil && expired(.later(lease)) == nil)
+        #expect(expired(.value(record(claim: nil))) == nil)
+        var marked = lease
+        marked.isExpired = true
+        #expect(expired(.pending(lease, stamps: stamps)) == .pending(marked, stamps: stamps))
+        #expect(expired(.pending(marked, stamps: stamps)) == nil)
+        #expect(expired(.value(record(claim: lease))) == .value(record(claim: marked)))
+        var fresh = record(claim: nil)
+        fresh.freshUntil = now + .seconds(9)
+        #expect(expired(.value(fresh)) == .value(record(claim: nil)))
     }
 }

@@ -8,7 +8,7 @@ struct ReadMachineTests {
     private typealias Item = ReadMachine.ValueItem
 
     private let clock = ManualClock()
-    private let stamp = GroupStamp(rawValue: 1)
+    private let stamp = GroupStamp(hard: 1)
     private let policy = CachePolicy(staleFor: .seconds(10), leaseFor: .seconds(5))
 
     private var now: WallTime { clock.now }
@@ -32,6 +32,15 @@ struct ReadMachineTests {
         return Item(cas: try cas(), envelope: .pending(lease, stamps: [stamp]))
     }
 
+    private func stamps(
+        _ stamps: GroupStamps, expired: Duration? = nil, settlingFor window: Duration? = nil
+    ) -> ReadMachine.Groups {
+        .stamps(
+            GroupReading(
+                stamps: stamps, expiredAt: expired.map { now + $0 } ?? .never,
+                settlingUntil: window.map { now + $0 } ?? .never))
+    }
+
     /// What the machine says, in one word; `take` and `add` for taking the lease over an item and over none.
     private func word(
         _ item: Item?, groups: ReadMachine.Groups? = nil, goal: ReadMachine.Goal = .value, decodes: Bool = true
@@ -40,8 +49,8 @@ struct ReadMachineTests {
         let word = word(&machine, item, groups, decodes: decodes, at: now)
         if goal == .value, decodes {
             var isHit = false
-            if case .value(let record) = item?.envelope, case .stamps(let stamps) = groups ?? .stamps([stamp]) {
-                isHit = record.isHit(under: stamps, by: clock)
+            if case .value(let record) = item?.envelope, case .stamps(let reading) = groups ?? stamps([stamp]) {
+                isHit = record.isHit(under: reading.stamps, by: clock)
             }
             #expect(isHit == word.hasPrefix("serve"), "a hit is what the machine serves")
         }
@@ -53,7 +62,7 @@ struct ReadMachineTests {
         here: FlightTable.State = .unknown, failure: RecentFailures.Failure? = nil, at time: WallTime
     ) -> String {
         let read = ReadMachine.Read(
-            item: item, groups: groups ?? .stamps([stamp]), leaseHere: here, failure: failure)
+            item: item, groups: groups ?? stamps([stamp]), leaseHere: here, failure: failure)
         let moment = ReadMachine.Moment(wall: time, elapsed: clock.elapsed + (time - now))
         var action = machine.fetched(read, at: moment)
         if action.record != nil, !decodes { action = machine.fetched(read.withGarbage(.undecodable), at: moment) }
@@ -72,7 +81,7 @@ struct ReadMachineTests {
             return acquisition.over == nil ? "add" : "take"
         case .readAgain: return "read again"
         case .fail: return "share the failure"
-        case .wait(let token, _): return "wait for \(token.rawValue)"
+        case .wait(let wait): return "wait for \(wait.token.rawValue)" + (wait.stamps == nil ? ", not sharing" : "")
         case .loadWithoutLease: return "load without a lease"
         }
     }
@@ -113,16 +122,16 @@ struct ReadMachineTests {
 
     @Test("other stamps: take the lease, whatever stands there")
     func otherStamps() throws {
-        let other = ReadMachine.Groups.stamps([GroupStamp(rawValue: 3)])
+        let other = stamps([GroupStamp(hard: 3)])
         #expect(try word(value(freshFor: .seconds(1)), groups: other) == "take")
         #expect(try word(pending(for: .zero), groups: other) == "take")
-        #expect(try word(value(freshFor: .seconds(1)), groups: .stamps([])) == "take")
-        #expect(try word(value(freshFor: .seconds(1)), groups: .stamps([stamp, stamp])) == "take")
+        #expect(try word(value(freshFor: .seconds(1)), groups: stamps([])) == "take")
+        #expect(try word(value(freshFor: .seconds(1)), groups: stamps([stamp, stamp])) == "take")
     }
 
     @Test("a lease that runs under other stamps: read again, for either may be the older, then take it over")
     func suspectLease() throws {
-        let other = ReadMachine.Groups.stamps([GroupStamp(rawValue: 3)])
+        let other = stamps([GroupStamp(hard: 3)])
         for item in [try pending(for: .seconds(1)), try value(freshFor: .seconds(1), claimFor: .seconds(1))] {
             var machine = ReadMachine(policy: policy, since: clock.elapsed)
             #expect(word(&machine, item, other, at: now) == "read again")
@@ -197,7 +206,7 @@ struct ReadMachineTests {
             _ item: Item?, _ stamps: GroupStamps?, goal: ReadMachine.Goal = .value, garbage: CacheEvent.Reason? = nil
         ) -> CacheEvent.Reason? {
             var machine = ReadMachine(policy: policy, goal: goal, since: clock.elapsed)
-            let groups = stamps.map { ReadMachine.Groups.stamps($0) } ?? .incomplete([.init(group: 0, stamp: old)])
+            let groups = stamps.map { self.stamps($0) } ?? .incomplete([.init(group: 0, stamp: old)])
             var read = ReadMachine.Read(item: item, groups: groups)
             if let garbage { read = read.withGarbage(garbage) }
             _ = machine.fetched(read, at: .init(wall: now, elapsed: clock.elapsed))
@@ -289,10 +298,98 @@ struct ReadMachineTests {
         var machine = ReadMachine(policy: policy, since: clock.elapsed)
         var pauses: [Duration] = []
         for _ in 0..<10 {
-            let read = ReadMachine.Read(item: try pending(for: .milliseconds(80)), groups: .stamps([stamp]))
+            let read = ReadMachine.Read(item: try pending(for: .milliseconds(80)), groups: stamps([stamp]))
             let action = machine.fetched(read, at: .init(wall: now, elapsed: clock.elapsed))
-            if case .wait(_, let pause) = action { pauses.append(pause) }
+            if case .wait(let wait) = action { pauses.append(wait.pause) }
         }
         #expect(pauses == [2, 4, 8, 16, 32, 64, 80, 80, 80, 80].map(Duration.milliseconds))
+    }
+
+    // MARK: Expiring and settling
+
+    @Test("a value of a group that was expired is stale since then, and what is loaded for it is fresh")
+    func expiredGroup() throws {
+        let soft = GroupStamp(hard: stamp.hard, soft: 9)
+        let fresh = try value(freshFor: .seconds(60))
+        #expect(word(fresh, groups: stamps([soft], expired: .seconds(-9))) == "claim 42")
+        #expect(word(fresh, groups: stamps([soft], expired: .seconds(-10))) == "take")
+        #expect(
+            try word(value(freshFor: .seconds(60), claimFor: .seconds(1)), groups: stamps([soft], expired: .seconds(-9)))
+                == "stale 42")
+        #expect(word(fresh, groups: stamps([soft], expired: .zero), goal: .refresh) == "take, keeping the value")
+        // It is invalid where the group was invalidated too.
+        #expect(word(fresh, groups: stamps([GroupStamp(hard: 8, soft: 9)], expired: .zero)) == "take")
+        var machine = ReadMachine(policy: policy, since: clock.elapsed)
+        let read = ReadMachine.Read(item: fresh, groups: stamps([soft], expired: .zero))
+        guard case .claim(let claim, _) = machine.fetched(read, at: .init(wall: now, elapsed: clock.elapsed)) else {
+            return #expect(Bool(false), "no claim")
+        }
+        #expect(claim.stamps == [soft] && claim.kept?.stamps == [stamp])
+        #expect(machine.reason == .expired)
+    }
+
+    @Test("a load that was under way when its group or its key was expired is waited for, and not shared")
+    func expiredLoad() throws {
+        let soft = GroupStamp(hard: stamp.hard, soft: 9)
+        let flight = try flight()
+        var lease = Lease(token: LoadToken(rawValue: 2), until: now + .seconds(1))
+        func wait(_ item: Item, _ groups: ReadMachine.Groups) throws -> ReadMachine.Wait {
+            var machine = ReadMachine(policy: policy, since: clock.elapsed)
+            let read = ReadMachine.Read(item: item, groups: groups)
+            guard case .wait(let wait) = machine.fetched(read, at: .init(wall: now, elapsed: clock.elapsed)) else {
+                throw CacheError(.storeFailure, "no wait")
+            }
+            return wait
+        }
+        var acquisition = flight.acquisition
+        acquisition.stamps = [stamp]
+        #expect(try wait(pending(for: .seconds(1)), stamps([stamp])).shares(acquisition))
+        #expect(try !wait(pending(for: .seconds(1)), stamps([soft], expired: .zero)).shares(acquisition))
+        lease.isExpired = true
+        let expired = Item(cas: try cas(), envelope: .pending(lease, stamps: [stamp]))
+        #expect(try !wait(expired, stamps([stamp])).shares(acquisition))
+        #expect(word(expired) == "wait for 2, not sharing")
+    }
+
+    @Test("a lease carries the window of the group, of the mark, or of the lease that it replaces")
+    func windows() throws {
+        func window(_ envelope: Envelope?, _ groups: ReadMachine.Groups, at time: WallTime? = nil) throws -> WallTime? {
+            var machine = ReadMachine(policy: policy, since: clock.elapsed)
+            let item = try envelope.map { Item(cas: try cas(), envelope: $0) }
+            let read = ReadMachine.Read(item: item, groups: groups)
+            guard
+                case .acquire(let acquisition) = machine.fetched(
+                    read, at: .init(wall: time ?? now, elapsed: clock.elapsed)),
+                acquisition.envelope.settlingUntil == acquisition.settlingUntil
+            else { return nil }
+            return acquisition.settlingUntil
+        }
+        let none = stamps([stamp])
+        #expect(try window(nil, none) == .never)
+        #expect(try window(nil, stamps([stamp], settlingFor: .seconds(3))) == now + .seconds(3))
+        #expect(try window(.mark(settlingUntil: now + .seconds(2)), none) == now + .seconds(2))
+        #expect(
+            try window(.mark(settlingUntil: now + .seconds(2)), stamps([stamp], settlingFor: .seconds(3)))
+                == now + .seconds(3))
+        let over = Lease.over(LoadToken(rawValue: 2), settlingUntil: now + .seconds(2))
+        #expect(try window(.pending(over, stamps: [stamp]), none) == now + .seconds(2))
+        #expect(try window(.pending(over, stamps: [stamp]), none, at: now + .seconds(2)) == .never)
+    }
+
+    @Test("a value that is settling is never served stale")
+    func settlingValue() throws {
+        guard case .value(var record) = try value(freshFor: .zero).envelope else { return }
+        record.isSettling = true
+        #expect(word(Item(cas: try cas(), envelope: .value(record))) == "take")
+        record.freshUntil = now + .seconds(1)
+        #expect(word(Item(cas: try cas(), envelope: .value(record))) == "serve 42")
+    }
+
+    @Test("what a later version of this package has there: wait for its load, then take the lease")
+    func laterEnvelope() throws {
+        let lease = Lease(token: LoadToken(rawValue: 2), until: now + .seconds(1))
+        #expect(word(Item(cas: try cas(), envelope: .later(lease))) == "wait for 2")
+        #expect(word(Item(cas: try cas(), envelope: .later(nil))) == "take")
+        #expect(word(Item(cas: try cas(), envelope: .mark(settlingUntil: now + .seconds(9)))) == "take")
     }
 }

@@ -72,7 +72,9 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// Removes the cached results of several argument lists, each as ``invalidate(_:settlingFor:)`` does, all at the same time.
     ///
     /// - Throws: when all have ended, as ``invalidate(_:settlingFor:)``, with the store keys of what failed in ``CacheError/keys``.
-    public func invalidate(many argumentLists: [(repeat each Argument)], settlingFor window: Duration = .zero) async throws {
+    public func invalidate(many argumentLists: [(repeat each Argument)], settlingFor window: Duration = .zero)
+        async throws
+    {
         try await engine.invalidate(keys(of: argumentLists), settlingFor: checked(window))
     }
 

@@ -1,14 +1,14 @@
 public import MintCache
 
-/// Each key is on one server, and so is what is read beside it.
+/// Each key is on one server.
 extension MemcachedStore {
     // MARK: Servers
 
-    /// The servers, each of which is a store by itself.
+    /// The servers, each of which is a store by itself, for as long as this store is not shut down.
     public var parts: [any CacheStore] { clients }
 
-    /// The server that has a key.
-    public func part(of key: StoreKey) -> any CacheStore { client(for: key) }
+    /// Which server has a key.
+    public func part(of key: StoreKey) -> Int { ring.server(for: key) }
 
     @inline(__always)
     private func client(for key: StoreKey) -> ServerClient { clients[ring.server(for: key)] }
@@ -39,19 +39,25 @@ extension MemcachedStore {
         }
     }
 
-    /// Reads an item and others beside it, from its server, in one round trip.
+    /// Reads an item and others that go with it, as ``get(_:)-([StoreKey])`` does.
     @inline(__always)
     public func get(
         _ key: StoreKey, with others: [StoreKey]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        try await client(for: key).get(key, with: others)
+        guard clients.count > 1 else { return try await clients[0].get(key, with: others) }
+        let items = try await get([key] + others)
+        return (items[0], Array(items.dropFirst()))
     }
 
-    /// Writes values beside an item and then reads, in one round trip unless writes are acknowledged.
+    /// Writes values and then reads: on one server, in one round trip unless writes are acknowledged.
     public func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        try await client(for: key).get(key, with: others, after: writes)
+        guard clients.count > 1 else { return try await clients[0].get(key, with: others, after: writes) }
+        for write in writes {
+            _ = try await self.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+        }
+        return try await get(key, with: others)
     }
 
     // MARK: Writing

@@ -72,17 +72,23 @@ extension CacheError: CustomStringConvertible {
 }
 
 extension CacheError {
-    /// Does something to each of some things, all at the same time.
+    /// So many at the same time: a server acknowledges one after the other, and each has its time from when it was asked.
+    private static let atOnce = 64
+
+    /// Does something to each of some things, many at the same time.
     ///
-    /// - Throws: when all have ended, the error of the one that failed; of several, one that has the code of the first,
-    ///   all they say, and the keys that they are about.
+    /// - Throws: when all have ended, the error of the one that failed, with its key; of several, one that has the code
+    ///   of the first, all they say, and the keys that they are about.
     static func collecting<Thing: Sendable>(
         _ things: [Thing], key: (Thing) -> StoreKey, _ body: @escaping @Sendable (Thing) async throws -> Void
     ) async throws {
-        if things.count == 1 { return try await body(things[0]) }
+        if things.count == 1 {
+            do { return try await body(things[0]) } catch { throw naming([(key(things[0]), error)], of: 1) }
+        }
         var failures = [(any Error)?](repeating: nil, count: things.count)
         await withTaskGroup(of: (Int, (any Error)?).self) { group in
             for (index, thing) in things.enumerated() {
+                if index >= atOnce, let (done, error) = await group.next() { failures[done] = error }
                 group.addTask {
                     do { try await body(thing) } catch { return (index, error) }
                     return (index, nil)
@@ -91,17 +97,26 @@ extension CacheError {
             for await (index, error) in group { failures[index] = error }
         }
         let failed = zip(things, failures).compactMap { thing, error in error.map { (key(thing), $0) } }
-        guard let (_, first) = failed.first else { return }
+        if !failed.isEmpty { throw naming(failed, of: things.count) }
+    }
+
+    private static func naming(_ failed: [(key: StoreKey, error: any Error)], of count: Int) -> any Error {
         var messages: [String] = []
         var keys: [StoreKey] = []
         for (key, error) in failed {
-            let message = (error as? CacheError)?.message ?? "\(error)"
-            if !messages.contains(message) { messages.append(message) }
-            if !keys.contains(key) { keys.append(key) }
+            let error = error as? CacheError ?? CacheError(.storeFailure, "\(error)")
+            if !messages.contains(error.message) { messages.append(error.message) }
+            for key in error.keys.isEmpty ? [key] : error.keys where !keys.contains(key) { keys.append(key) }
         }
-        throw CacheError(
+        let first = failed[0].error
+        guard failed.count > 1 else {
+            guard var error = first as? CacheError else { return first }
+            error.keys = keys
+            return error
+        }
+        return CacheError(
             (first as? CacheError)?.code ?? .storeFailure,
-            "\(failed.count) of \(things.count) writes failed: \(messages.joined(separator: "; "))", keys: keys,
+            "\(failed.count) of \(count) writes failed: \(messages.joined(separator: "; "))", keys: keys,
             underlying: first)
     }
 }

@@ -4,7 +4,8 @@ public struct CacheEvent: Sendable {
     public struct Kind: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
             case hit, stale, miss, load, loadFailed, failureShared, loadOverran, fill, fillDropped, notCached
-            case storeTrouble, stampPlanted, stampLost, invalidation, expiry, invalidationFailed, invalidationLost, duplicateFunction
+            case storeTrouble, stampPlanted, stampLost, invalidation, expiry, invalidationFailed, invalidationLost,
+                duplicateFunction
             case changedByCodec
         }
 

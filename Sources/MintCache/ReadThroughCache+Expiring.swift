@@ -10,10 +10,8 @@ extension ReadThroughCache {
         try await send(keys, groups) { target in
             switch target {
             case .key(let key):
-                try await CacheError.collecting(self.store.parts(of: key), key: { _ in key }) {
-                    try await self.expire(key, policy, in: $0)
-                }
-            case .group(let group):
+                try await self.onParts(of: key) { try await self.expire(key, policy, in: $0) }
+            case .group(let group), .groupIn(_, let group):
                 try await self.onEveryPart(of: group) { try await self.expire(group: group, in: $0) }
             }
             self.report(CacheEvent(kind: .expiry, key: target.key))

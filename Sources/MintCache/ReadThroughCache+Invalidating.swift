@@ -45,6 +45,8 @@ extension ReadThroughCache {
             try await remove(key, settlingFor: window)
         case .group(let group):
             try await onEveryPart(of: group) { try await self.invalidate(generation: group, window, in: $0) }
+        case .groupIn(let part, let group):
+            try await invalidate(generation: group, window, in: parts[part])
         }
         report(.invalidation, target)
     }
@@ -53,13 +55,20 @@ extension ReadThroughCache {
     func onEveryPart(
         of group: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
     ) async throws {
-        let parts = PlantedMistake.spareServer.isPlanted ? Array(store.parts.dropLast()) : store.parts
+        let parts = PlantedMistake.spareServer.isPlanted ? Array(parts.dropLast()) : parts
         try await CacheError.collecting(parts, key: { _ in group }, body)
+    }
+
+    /// Does something about a key in every part that it may be read from, at the same time.
+    func onParts(
+        of key: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
+    ) async throws {
+        try await CacheError.collecting(store.parts(of: key).map { parts[$0] }, key: { _ in key }, body)
     }
 
     /// Removes what stands under a key wherever it may be read.
     func remove(_ key: StoreKey, settlingFor window: Duration = .zero) async throws {
-        try await CacheError.collecting(store.parts(of: key), key: { _ in key }) { part in
+        try await onParts(of: key) { part in
             guard window > .zero else {
                 _ = try await part.delete(key)
                 return
@@ -93,6 +102,11 @@ extension ReadThroughCache {
     }
 
     // MARK: Repeating
+
+    /// A group as what is repeated in each part by itself: where it has succeeded, it costs no more values.
+    package func targets(ofGroup group: StoreKey) -> [PendingInvalidations.Target] {
+        parts.indices.map { .groupIn(part: $0, group) }
+    }
 
     /// Invalidates what a target names, and should that fail, again and again beside whatever else is to be done.
     ///

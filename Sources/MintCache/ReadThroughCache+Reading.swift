@@ -25,7 +25,7 @@ extension ReadThroughCache {
         var read = parsed(consume answer, entry)
         // What an invalidation names that has failed here is invalid for this process until it has been repeated,
         // whoever may hold the register.
-        while !pending.names(entry) {
+        while !pending.names(entry, in: store) {
             let decision = decide(&machine, read, coder)
             if case .plant(let plantings) = decision.action { reportLost(plantings, read, entry) }
             switch try await act(on: decision, machine.reason, entry, coder, load) {

@@ -25,7 +25,7 @@ extension ReadThroughCache {
         guard let answer = try await ask(for: entry) else { return try await refreshUnleased(entry, load) }
         var machine = ReadMachine(policy: entry.policy, goal: .refresh, since: clock.elapsed)
         var read = parsed(answer, entry)
-        while !pending.names(entry) {
+        while !pending.names(entry, in: store) {
             let decision = decide(&machine, read, coder)
             switch decision.action {
             case .serve, .serveStale, .claim:

@@ -8,6 +8,8 @@ public final class ReadThroughCache: Sendable {
     public typealias Loader<Value> = @Sendable @concurrent () async throws -> Value
 
     let store: any CacheStore
+    /// The parts of the store.
+    let parts: [any CacheStore]
     /// The number of the store's list of servers.
     let list: UInt32
     let clock: any CacheClock
@@ -31,6 +33,7 @@ public final class ReadThroughCache: Sendable {
         background: BackgroundContext = .none
     ) {
         self.store = store
+        parts = store.parts
         list = store.listNumber
         self.clock = clock
         self.observer = observer ?? NoObserver()
@@ -62,7 +65,7 @@ public final class ReadThroughCache: Sendable {
     /// - Throws: `CancellationError` as soon as the calling task is cancelled.
     public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
         for _ in 0..<2 {
-            guard let read = try await ask(for: entry).map({ parsed($0, entry) }), !pending.names(entry),
+            guard let read = try await ask(for: entry).map({ parsed($0, entry) }), !pending.names(entry, in: store),
                 case .stamps(let reading) = read.groups
             else { return nil }
             let machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
@@ -96,7 +99,8 @@ public final class ReadThroughCache: Sendable {
     ) throws -> Value {
         guard let item = answer.item, let record = EnvelopeCoding.record(in: item.value, for: entry.key),
             case .stamps(let reading) = groups(answer.generations, of: entry.groups),
-            record.isHit(under: reading.stamps, by: clock), isAccepted(record, entry.key), !pending.names(entry)
+            record.isHit(under: reading.stamps, by: clock), isAccepted(record, entry.key),
+            !pending.names(entry, in: store)
         else { throw NoHit() }
         let value = try coder.decode(record)
         report(.hit, entry)
@@ -119,13 +123,17 @@ public final class ReadThroughCache: Sendable {
     func ask(for entry: CacheEntry) async throws -> Answer? {
         do {
             guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
-            let (item, generations) = try await store.get(entry.key, with: entry.groups)
+            let (item, generations) = try await part(of: entry.key).get(entry.key, with: entry.groups)
             return Answer(item: item, generations: generations)
         } catch {
             try report(trouble: error, entry)
             return nil
         }
     }
+
+    /// The part of the store that has a key.
+    @inline(__always)
+    func part(of key: StoreKey) -> any CacheStore { parts.count == 1 ? store : parts[store.part(of: key)] }
 
     /// What the machine is told of an answer.
     func parsed(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
@@ -187,7 +195,8 @@ public final class ReadThroughCache: Sendable {
             return UniqueValue(EnvelopeCoding.encode(generation, for: group), under: group, over: planting.over)
         }
         do {
-            let (item, generations) = try await store.get(entry.key, with: entry.groups, after: writes)
+            let (item, generations) = try await part(of: entry.key).get(
+                entry.key, with: entry.groups, after: writes)
             for (planting, write) in zip(plantings, writes)
             where generations[planting.group].map({ Array($0.value) == write.value }) == true {
                 report(CacheEvent(kind: .stampPlanted, key: write.key, function: entry.options.function))

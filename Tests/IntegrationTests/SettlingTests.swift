@@ -1,4 +1,5 @@
 import CacheUtils
+import Memcached
 import MemcachedProcess
 import TestSupport
 import Testing

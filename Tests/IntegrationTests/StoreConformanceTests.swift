@@ -34,14 +34,12 @@ struct StoreConformanceTests {
         }
     }
 
-    @Test("returns an item and others from beside it", arguments: StoreKind.everyStore)
+    @Test("returns an item and those that go with it, wherever they are", arguments: StoreKind.everyStore)
     func getWith(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let keys = try (0..<20).map { try StoreKey("conformance:\($0)") }
-            for part in store.parts {
-                for (number, key) in keys.enumerated() where !number.isMultiple(of: 4) {
-                    try await part.set(key, to: [UInt8(number)], expiry: nil)
-                }
+            for (number, key) in keys.enumerated() where !number.isMultiple(of: 4) {
+                try await store.set(key, to: [UInt8(number)], expiry: nil)
             }
             for number in keys.indices {
                 let expected = keys.indices.map { $0.isMultiple(of: 4) ? nil : [UInt8($0)] }
@@ -53,20 +51,38 @@ struct StoreConformanceTests {
         }
     }
 
-    @Test("writes values beside an item before it reads them", arguments: StoreKind.everyStore)
+    @Test("writes values before it reads them", arguments: StoreKind.everyStore)
     func getAfter(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             for number in UInt8(0)..<20 {
                 let key = try StoreKey("conformance:\(number)")
                 let (free, taken) = try (StoreKey("free:\(number)"), StoreKey("taken:\(number)"))
-                let part = store.part(of: key)
-                _ = try await part.add(taken, [1], expiry: nil)
+                _ = try await store.add(taken, [1], expiry: nil)
                 let writes = [UniqueValue([number, 2], under: free), UniqueValue([number, 3], under: taken)]
                 let others = try await store.get(key, with: [taken, free], after: writes).others
                 #expect(others.map(\.?.bytes) == [[1], [number, 2]])
                 let over = [UniqueValue([number, 4], under: taken, over: others[0]?.cas)]
                 #expect(try await store.get(key, with: [taken], after: over).others.map(\.?.bytes) == [[number, 4]])
-                #expect(try await part.get(free)?.bytes == [number, 2])
+                #expect(try await store.get(free)?.bytes == [number, 2])
+            }
+        }
+    }
+
+    @Test("is made of parts, each of which holds any key", arguments: StoreKind.everyStore)
+    func parts(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let keys = try (0..<20).map { try StoreKey("conformance:\($0)") }
+            for key in keys {
+                #expect(store.parts(of: key) == [store.part(of: key)])
+                for (index, part) in store.parts.enumerated() {
+                    try await part.set(key, to: [UInt8(index)], expiry: nil)
+                }
+                #expect(try await store.get(key)?.bytes == [UInt8(store.part(of: key))])
+                for part in store.parts {
+                    let others = try await part.get(key, with: keys).others
+                    #expect(try await others.map(\.?.bytes) == part.get(keys).map(\.?.bytes))
+                    #expect(try await part.delete(key))
+                }
             }
         }
     }

@@ -182,7 +182,11 @@ struct EnvelopeTests {
                 let kinds: [UInt8] = [0, 1, 2, 3, 0x10, 0x20, 0x41, 0x81, 0x91, 0xA1, 0xF1, 0x82, 0x83]
                 let kind = isGeneration ? 2 : kinds.randomElement(using: &random) ?? 0
                 bytes.replaceSubrange(0..<3, with: [0xCA, round.isMultiple(of: 16) ? 3 : 2, kind])
-                if isGeneration { bytes[3] = 0 } else if Bool.random(using: &random) { bytes[3] = UInt8.random(in: 0...2, using: &random) }
+                if isGeneration {
+                    bytes[3] = 0
+                } else if Bool.random(using: &random) {
+                    bytes[3] = UInt8.random(in: 0...2, using: &random)
+                }
                 bytes = bytes.withChecksum(for: key)
             }
             // Whatever is read is all of the bytes, and is written as they are.
@@ -216,7 +220,8 @@ struct EnvelopeTests {
     func documentedExample() throws {
         let key = try StoreKey("shop:@cities")
         let bytes = EnvelopeCoding.encode(Generation(stamp: GroupStamp(hard: 0x0102_0304_0506_0708)), for: key)
-        #expect(bytes == [0xCA, 2, 2, 0, 0x37, 0x93, 0xCE, 0xC0, 8, 7, 6, 5, 4, 3, 2, 1] + Array(repeating: 0, count: 20))
+        #expect(
+            bytes == [0xCA, 2, 2, 0, 0x37, 0x93, 0xCE, 0xC0, 8, 7, 6, 5, 4, 3, 2, 1] + Array(repeating: 0, count: 20))
     }
 
     @Test("is checked by the wyhash of its author")

@@ -314,7 +314,8 @@ struct ReadMachineTests {
         #expect(word(fresh, groups: stamps([soft], expired: .seconds(-9))) == "claim 42")
         #expect(word(fresh, groups: stamps([soft], expired: .seconds(-10))) == "take")
         #expect(
-            try word(value(freshFor: .seconds(60), claimFor: .seconds(1)), groups: stamps([soft], expired: .seconds(-9)))
+            try word(
+                value(freshFor: .seconds(60), claimFor: .seconds(1)), groups: stamps([soft], expired: .seconds(-9)))
                 == "stale 42")
         #expect(word(fresh, groups: stamps([soft], expired: .zero), goal: .refresh) == "take, keeping the value")
         // It is invalid where the group was invalidated too.

@@ -28,14 +28,16 @@ final class Connection: ServerConnection {
     var opening: UInt32 = 0
     var generation = 0
     var lastAnswer: UInt64 = 0
-    private var openedAt: UInt64 = 0
+    /// When the check of the server is to be tried again, if it could not be made, and how long after that.
+    private var nextCheck: UInt64 = 0
+    private var checkPause = Connection.moment
     // Of the exchange that is under way:
     var began: UInt64 = 0
     /// How many connections had been opened when it began. Of CAS ids that it tells of.
     private var epoch: UInt32 = 0
     /// What became of sending it.
     private var asked = ReturnCode.success
-    private var line = 0..<0
+    var line = 0..<0
     private var openingFailure: CacheError?
     private var isHurried = false
 
@@ -52,38 +54,46 @@ final class Connection: ServerConnection {
 
     // MARK: Opening
 
-    /// Opens it if it is not open, has been idle for so long that it may be forgotten, or if the check of the server
-    /// could not be made when it was opened.
+    /// Opens it if it is not open, or has been idle for so long that it may be forgotten.
     ///
     /// - Parameter isForWrite: whether what is going to be sent may not be sent twice.
     func makeReady(isForWrite: Bool) throws(CacheError) {
-        if isOpen, !isToBeChecked {
+        if isOpen {
+            try checkAgain()
             if isHurried { handle?.pollTimeout = max(1, settings.operationTimeout / 1_000_000) }
             isHurried = false
             let idle = Ticks.coarse &- min(lastAnswer, Ticks.coarse)
             if idle < Self.moment || (idle < settings.longestIdle && !isForWrite) { return }
             if idle < settings.longestIdle, isAlive() { return }
         }
+        try checkTime()
         try open()
     }
 
-    /// Whether the check of the server could not be made when this was opened: it is tried again every second.
-    private var isToBeChecked: Bool {
-        !settings.isAcknowledged && state.casCheck == .open && Ticks.coarse > openedAt + Self.moment
+    /// Tries the check of the server again, after growing pauses, if it could not be made when this was opened.
+    private func checkAgain() throws(CacheError) {
+        guard !settings.isAcknowledged, state.casCheck == .open, Ticks.coarse > nextCheck else { return }
+        checkPause = min(checkPause * 2, 60 * Self.moment)
+        nextCheck = Ticks.coarse + checkPause
+        try Opening(state, settings, until: end).checkAgain()
     }
+
+    var end: UInt64 { began + settings.operationTimeout }
 
     func open() throws(CacheError) {
         close()
-        if state.casCheck == .failed { state.casCheck = .open }
+        let opening = Opening(state, settings, until: end)
+        let hasTime = opening.hasTime
         do throws(CacheError) {
-            let (opened, attempt) = try Opening(state, settings, until: began + settings.operationTimeout).open()
+            let (opened, attempt) = try opening.open()
             (handle, generation) = (opened, attempt.generation)
         } catch {
-            state.fail(error, isConnecting: true)
+            // An attempt that had no time says nothing of the server.
+            state.fail(error, isConnecting: hasTime)
             throw error
         }
-        opening = state.noteOpening()
-        openedAt = Ticks.coarse
+        self.opening = state.noteOpening()
+        (checkPause, nextCheck) = (Self.moment, Ticks.coarse + Self.moment)
         lastAnswer = Ticks.coarse
     }
 
@@ -158,7 +168,7 @@ final class Connection: ServerConnection {
 
     /// Waits no longer than to the end of the exchange's time, which begins when it is asked and not when its turn
     /// comes.
-    private func limitWait() {
+    func limitWait() {
         let time = Ticks.coarse &- began
         guard time > settings.operationTimeout / 4 else { return }
         let left = time < settings.operationTimeout ? settings.operationTimeout - time : 0
@@ -167,7 +177,7 @@ final class Connection: ServerConnection {
     }
 
     /// Fetches the items of the line, in any order.
-    private func fetch(_ batch: inout Batch) -> ReturnCode {
+    func fetch(_ batch: inout Batch) -> ReturnCode {
         guard let handle else { return ReturnCode(MEMCACHED_CONNECTION_FAILURE) }
         var expected = line.lowerBound
         while true {
@@ -195,59 +205,5 @@ final class Connection: ServerConnection {
             batch.items.set(expected, to: value, cas: cas)
             expected += 1
         }
-    }
-
-    // MARK: Recovering
-
-    /// Asks for a line again whose exchange did not end by its own END: whole where the connection broke, in halves
-    /// where the server answered with an error, so that only the keys behind it fail.
-    private func recover(_ failed: Range<Int>, _ code: ReturnCode, _ batch: inout Batch) throws(CacheError) {
-        var code = code
-        let hadAnswered = handle != nil
-        close()
-        batch.items.remove(failed)
-        let error = code.error(from: server)
-        batch.withWrites { $0.interrupt(error) }
-        if code.isTimeout || code.rawValue == MEMCACHED_NOT_SUPPORTED { throw error }
-        if code.isDisconnect {
-            // The server may have been restarted since the last exchange.
-            if hadAnswered { state.noteBreak(of: generation) }
-            code = try askAgain(failed, &batch)
-            if code == .success { return }
-            if code.isDisconnect || code.isTimeout { throw code.error(from: server) }
-        }
-        guard failed.count > 1 else { return batch.fail(failed, code.error(from: server)) }
-        let middle = failed.lowerBound + failed.count / 2
-        for half in [failed.lowerBound..<middle, middle..<failed.upperBound] {
-            let code = try askAgain(half, &batch)
-            if code != .success { try recover(half, code, &batch) }
-        }
-    }
-
-    /// Asks for a line on a fresh connection.
-    private func askAgain(_ keys: Range<Int>, _ batch: inout Batch) throws(CacheError) -> ReturnCode {
-        try checkTime()
-        if handle == nil { try open() }
-        try checkTime()
-        limitWait()
-        // The epoch stays what it was when the exchange began: some ids may be from before this connection.
-        line = keys
-        guard let handle else { return ReturnCode(MEMCACHED_CONNECTION_FAILURE) }
-        let code = handle.ask(for: keys, of: batch.keys)
-        if code != .success { return code }
-        return fetch(&batch)
-    }
-
-    /// Closes the connection after an error, so that nothing that is still under way is taken for the answer to another
-    /// question, and tells the breaker.
-    func failure(_ error: CacheError) -> CacheError {
-        close()
-        if error.code == .timeout || error.code == .unavailable { state.fail(error, isConnecting: false) }
-        return error
-    }
-
-    /// - Throws: when the time of the exchange is over: nobody waits for it any more.
-    func checkTime() throws(CacheError) {
-        guard Ticks.coarse < began + settings.operationTimeout else { throw ReturnCode.timeout(server) }
     }
 }

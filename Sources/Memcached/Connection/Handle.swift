@@ -59,7 +59,9 @@ final class Handle {
             keys.withLine(line) { keys, lengths in memcached_mget(memcached, keys, lengths, line.count) })
         switch code.rawValue {
         // They say only that something went wrong.
-        case MEMCACHED_FAILURE, MEMCACHED_SOME_ERRORS: return ReturnCode(memcached_last_error(memcached))
+        case MEMCACHED_FAILURE, MEMCACHED_SOME_ERRORS:
+            let last = ReturnCode(memcached_last_error(memcached))
+            return last == .success ? ReturnCode(MEMCACHED_CONNECTION_FAILURE) : last
         default: return code
         }
     }

@@ -36,9 +36,10 @@ struct Opening {
                 return (try connect(attempt), attempt)
             } catch {
                 // The others move on too, even if there is no time left here.
-                guard error.isOfAddress, let next = state.address.moveOn(from: attempt), Ticks.now < end else {
-                    throw error.error
-                }
+                guard error.isOfAddress, let next = state.address.moveOn(from: attempt) else { throw error.error }
+                // It is another server there, for all that is known.
+                state.forgetCheck()
+                guard Ticks.now < end else { throw error.error }
                 attempt = next
             }
         }
@@ -53,9 +54,19 @@ struct Opening {
         }
     }
 
+    /// Makes the check of the server, which has a connection already, if it can be made.
+    func checkAgain() throws(CacheError) {
+        let attempt = try address { () throws in try state.address.current() }
+        inspect(attempt)
+        guard state.casCheck != .failed else { throw CASCheck.error(state.server) }
+    }
+
+    /// Whether there is as much time as connecting may take.
+    var hasTime: Bool { left >= min(settings.connectTimeout, settings.operationTimeout / 2) }
+
     private func connect(_ attempt: ServerAddress.Attempt) throws(Failure) -> Handle {
         let handle = try greeted(attempt, timeout: settings.operationTimeout)
-        if state.casCheck == .open, left > settings.operationTimeout / 2 { inspect(attempt) }
+        if state.casCheck != .passed, left > settings.operationTimeout / 2 { inspect(attempt) }
         guard state.casCheck != .failed else {
             throw Failure(error: CASCheck.error(state.server), isOfAddress: false)
         }
@@ -72,6 +83,8 @@ struct Opening {
 
     /// A connection on which the server has answered.
     private func greeted(_ attempt: ServerAddress.Attempt, timeout: UInt64) throws(Failure) -> Handle {
+        let hadTime = hasTime
+        guard left > 1_000_000 else { throw Failure(error: ReturnCode.timeout(state.server), isOfAddress: false) }
         let timeout = max(1, min(left, timeout) / 1_000_000)
         let handle: Handle
         do throws(CacheError) {
@@ -86,16 +99,17 @@ struct Opening {
         let error = code.openingError(
             from: state.server, isAuthenticating: settings.authentication != nil,
             wasAccepted: ![ECONNREFUSED, ENOENT, EHOSTUNREACH, ENETUNREACH].contains(reason))
-        throw Failure(error: error, isOfAddress: code.isDisconnect || code.isTimeout)
+        throw Failure(error: error, isOfAddress: code.isDisconnect || (code.isTimeout && hadTime))
     }
 
     /// Finds out about the server's CAS ids, and whether there is a proxy before it: nutcracker closes the connection
     /// when it is asked for statistics. On a connection of its own, on which nothing else is asked after something went
     /// wrong.
     private func inspect(_ attempt: ServerAddress.Attempt) {
-        guard let handle = try? greeted(attempt, timeout: Self.longestInspection) else { return }
+        // It has some eight answers.
+        guard let handle = try? greeted(attempt, timeout: min(Self.longestInspection, left / 8)) else { return }
         let result = CASCheck.run(on: handle)
-        guard result == .passed else { return state.casCheck = result }
+        guard result == .passed else { return state.note(result, of: attempt.generation) }
         var lines = 0
         let count: memcached_stat_fn = { _, _, _, _, _, lines in
             lines?.assumingMemoryBound(to: Int.self).pointee += 1
@@ -103,8 +117,7 @@ struct Opening {
         }
         // It says that all went well, too, when the connection was closed.
         memcached_stat_execute(handle.memcached, nil, count, &lines)
-        state.isProxied = lines == 0
-        state.casCheck = .passed
+        state.note(.passed, isProxied: lines == 0, of: attempt.generation)
     }
 
     /// How many nanoseconds to wait for each of its answers.

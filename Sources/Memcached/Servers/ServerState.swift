@@ -57,14 +57,14 @@ final class ServerState: Sendable {
         }
         guard hasOpened else { return }
         // It may be another server when it is back.
-        check.withLock { $0 = .open }
+        forgetCheck()
         whenOpened.withLock { $0 }?()
     }
 
     /// A connection broke that had worked: all are renewed, and it may be another server now.
     func noteBreak(of generation: Int) {
         address.renew(from: generation)
-        check.withLock { $0 = .open }
+        forgetCheck()
     }
 
     /// Has something done each time when the breaker has opened.
@@ -90,14 +90,21 @@ final class ServerState: Sendable {
     // MARK: The check
 
     /// Whether the server's CAS ids are good for anything, as far as that is known.
-    var casCheck: CASCheck.Result {
-        get { check.withLock { $0 } }
-        set { check.withLock { $0 = newValue } }
-    }
+    var casCheck: CASCheck.Result { check.withLock { $0 } }
 
     /// Whether there is a proxy before the server, behind which a restart is not seen.
-    var isProxied: Bool {
-        get { proxy.load(ordering: .relaxed) }
-        set { proxy.store(newValue, ordering: .relaxed) }
+    var isProxied: Bool { proxy.load(ordering: .relaxed) }
+
+    /// Notes what a check found, unless it may have been of another server: connections have been renewed since.
+    func note(_ result: CASCheck.Result, isProxied: Bool = false, of generation: Int) {
+        check.withLock { check in
+            // One that could not be made does not clear a server that was refused.
+            guard generation == address.generation, result != .open else { return }
+            proxy.store(isProxied, ordering: .relaxed)
+            check = result
+        }
     }
+
+    /// It may be another server from now on; one that was refused stays so until a check passes.
+    func forgetCheck() { check.withLock { if $0 == .passed { $0 = .open } } }
 }

@@ -83,7 +83,8 @@ enum EnvelopeCoding {
             var flags: Flags = record.isSettling ? .settling : []
             if let claim = record.claim { flags.formUnion(claim.isExpired ? [.claimed, .expired] : .claimed) }
             if record.list != 0 { flags.insert(.numbered) }
-            return write(.value, flags, stamps: record.stamps, payload: record.payload.bytes.count, for: key) { writer in
+            return write(.value, flags, stamps: record.stamps, payload: record.payload.bytes.count, for: key) {
+                writer in
                 writer.write(record.identity.rawValue)
                 writer.write(record.createdAt.microseconds)
                 writer.write(record.freshUntil.microseconds)
@@ -150,7 +151,9 @@ enum EnvelopeCoding {
             case .value:
                 return record(in: bytes[...], buffer, header).map { .value($0) }
             case .mark:
-                guard header.flags.isEmpty, header.stamps == 0, buffer.count == header.kind.fixedSize else { return nil }
+                guard header.flags.isEmpty, header.stamps == 0, buffer.count == header.kind.fixedSize else {
+                    return nil
+                }
                 return .mark(settlingUntil: reader.time())
             case .generation:
                 return nil
@@ -161,7 +164,8 @@ enum EnvelopeCoding {
     /// The record in an item; `nil` for anything else.
     static func record(in bytes: ArraySlice<UInt8>, for key: StoreKey) -> CachedRecord? {
         bytes.withUnsafeBytes { buffer in
-            guard isIntact(buffer, for: key), buffer[1] == version, let header = header(of: buffer), header.kind == .value
+            guard isIntact(buffer, for: key), buffer[1] == version, let header = header(of: buffer),
+                header.kind == .value
             else { return nil }
             return record(in: bytes, buffer, header)
         }
@@ -205,7 +209,8 @@ enum EnvelopeCoding {
     /// Whether the checksum is right.
     private static func isIntact(_ bytes: UnsafeRawBufferPointer, for key: StoreKey) -> Bool {
         bytes.count > headerSize && bytes[0] == magic
-            && UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self)) == checksum(of: bytes, for: key)
+            && UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+                == checksum(of: bytes, for: key)
     }
 
     /// The header of bytes of this version; `nil` unless the fixed fields are all there.

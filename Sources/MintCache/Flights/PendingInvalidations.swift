@@ -5,14 +5,15 @@ package final class PendingInvalidations: Sendable {
     /// Is told whether it has succeeded, or was given up.
     package typealias WhenDone = @Sendable (_ isSent: Bool) -> Void
 
-    /// What is invalidated: a value, or a group by its generation key.
+    /// What is invalidated: a value, or a group by its generation key, in all parts of the store or in one.
     package enum Target: Sendable, Hashable {
         case key(StoreKey)
         case group(StoreKey)
+        case groupIn(part: Int, StoreKey)
 
         var key: StoreKey {
             switch self {
-            case .key(let key), .group(let key): key
+            case .key(let key), .group(let key), .groupIn(_, let key): key
             }
         }
     }
@@ -102,13 +103,16 @@ package final class PendingInvalidations: Sendable {
 
     /// Whether an invalidation that has failed names an entry or one of its groups.
     @inline(__always)
-    func names(_ entry: CacheEntry) -> Bool { failed.load(ordering: .relaxed) > 0 && isNamed(entry) }
+    func names(_ entry: CacheEntry, in store: any CacheStore) -> Bool {
+        failed.load(ordering: .relaxed) > 0 && isNamed(entry, in: store)
+    }
 
     @inline(never)
-    private func isNamed(_ entry: CacheEntry) -> Bool {
-        state.withLock { state in
+    private func isNamed(_ entry: CacheEntry, in store: any CacheStore) -> Bool {
+        let part = store.part(of: entry.key)
+        return state.withLock { state in
             state.items[.key(entry.key)]?.hasFailed == true
-                || entry.groups.contains { state.items[.group($0)]?.hasFailed == true }
+                || entry.groups.contains { state.items[.groupIn(part: part, $0)]?.hasFailed == true }
         }
     }
 }

@@ -70,6 +70,7 @@ struct ReadMachine {
     private let goal: Goal
     private let startedAt: Duration
     private var hasTriedLast = false
+    private var plantingCount = 0
     /// The lease that was seen to run under other stamps than those that were read.
     private var suspect: LoadToken?
     /// The lease of a load of this process that had ended, and that was read again.
@@ -101,7 +102,7 @@ struct ReadMachine {
         let action: Action =
             switch read.groups {
             case .stamps(let reading): decide(read, under: reading, at: now)
-            case .incomplete(let plantings): .plant(plantings)
+            case .incomplete(let plantings): plant(plantings)
             }
         switch action {
         case .serve, .serveStale, .fail: return action
@@ -114,6 +115,15 @@ struct ReadMachine {
             return isOverdue(for: action, at: now) ? .loadWithoutLease : action
         }
     }
+
+    /// A store that takes no stamps has no room for a lease either.
+    private mutating func plant(_ plantings: [Planting]) -> Action {
+        plantingCount += 1
+        return plantingCount > Self.mostPlantings ? .loadWithoutLease : .plant(plantings)
+    }
+
+    /// Stamps may be lost again before they are read, but not for ever.
+    private static let mostPlantings = 3
 
     private mutating func note(_ reason: CacheEvent.Reason) {
         if self.reason == nil { self.reason = goal == .refresh ? .refresh : reason }
@@ -128,7 +138,9 @@ struct ReadMachine {
             if isServable(record, until: freshUntil, at: now.wall) {
                 return decide(on: record, until: freshUntil, item, read, groups, at: now)
             }
-            if let claim = record.claim, isRunning(claim, read, at: now) { return wait(for: claim, read, groups, at: now) }
+            if let claim = record.claim, isRunning(claim, read, at: now) {
+                return wait(for: claim, read, groups, at: now)
+            }
         case .pending(let lease, let stamps)
         where stamps.areOfSameGenerations(as: groups.stamps) || PlantedMistake.joinWhateverTheStamps.isPlanted:
             if isRunning(lease, read, at: now), !PlantedMistake.impatience.isPlanted {

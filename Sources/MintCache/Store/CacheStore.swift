@@ -18,12 +18,12 @@ public protocol CacheStore: Sendable {
     /// The items need not have stood in the store all at one moment.
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?]
 
-    /// Reads an item and others beside it, from the part of the store that has the item, in one round trip. There are as
-    /// many `others` as were asked for. By default the same as ``get(_:)-([StoreKey])``.
+    /// Reads an item and others that go with it: the same as ``get(_:)-([StoreKey])``, which it is by default, for stores
+    /// that can spare making and taking apart the lists. There are as many `others` as were asked for.
     func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?])
 
-    /// Writes values beside an item, each as ``write(unique:to:over:expiry:)`` does, and then reads as
-    /// ``get(_:with:)`` does. By default one after the other; a store may do all of it in one round trip.
+    /// Writes values, each as ``write(unique:to:over:expiry:)`` does, and then reads as ``get(_:with:)`` does. By default
+    /// one after the other; a store may do all of it in one round trip.
     func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
     ) async throws -> (item: StoreItem?, others: [StoreItem?])
@@ -68,18 +68,18 @@ public protocol CacheStore: Sendable {
 
     // MARK: Parts
 
-    /// The parts that the store is made of, like the servers of a fleet: each is a store that holds any key. By default
-    /// a store is its only part, and need not know of this.
+    /// The parts that the store is made of, like the servers of a fleet: each is a store that holds any key. They are
+    /// always the same. By default a store is its only part, and need not know of this.
     ///
-    /// A store of several parts reads beside an item from the part that has it; ``parts``, ``part(of:)`` and
-    /// ``get(_:with:)`` go together.
+    /// What goes with a value is read from the part that has the value, and written to all parts. So all processes have
+    /// to agree on the parts: a store that wraps another hands on ``parts``, ``part(of:)`` and ``parts(of:)``.
     var parts: [any CacheStore] { get }
 
-    /// The part that has a key.
-    func part(of key: StoreKey) -> any CacheStore
+    /// Which of the parts has a key.
+    func part(of key: StoreKey) -> Int
 
-    /// The parts that any process may read a key from: more than one while the parts change. Each is one of ``parts``.
-    func parts(of key: StoreKey) -> [any CacheStore]
+    /// Those of the parts that any process may read a key from: more than one while they change.
+    func parts(of key: StoreKey) -> [Int]
 
     /// The number of the list of parts, which grows with each change of it. By default 0.
     var listNumber: UInt32 { get }
@@ -122,11 +122,11 @@ extension CacheStore {
     /// The store itself.
     public var parts: [any CacheStore] { [self] }
 
-    /// The store itself.
-    public func part(of key: StoreKey) -> any CacheStore { self }
+    /// The only one.
+    public func part(of key: StoreKey) -> Int { 0 }
 
     /// The part that has the key.
-    public func parts(of key: StoreKey) -> [any CacheStore] { [part(of: key)] }
+    public func parts(of key: StoreKey) -> [Int] { [part(of: key)] }
 
     /// None.
     public var listNumber: UInt32 { 0 }
@@ -138,14 +138,13 @@ extension CacheStore {
     public func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        let part = part(of: key)
         for write in writes {
-            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+            _ = try await self.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
         }
         return try await get(key, with: others)
     }
 
-    /// Reads an item and others beside it.
+    /// Reads an item and others that go with it.
     public func get(
         _ key: StoreKey, with others: [StoreKey]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {

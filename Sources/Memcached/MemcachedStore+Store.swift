@@ -8,10 +8,19 @@ extension MemcachedStore {
     public var parts: [any CacheStore] { clients }
 
     /// Which server has a key.
-    public func part(of key: StoreKey) -> Int { ring.server(for: key) }
+    public func part(of key: StoreKey) -> Int { lists.server(for: key) }
+
+    /// Which servers have a key by all lists that this store was told.
+    public func parts(of key: StoreKey) -> [Int] { lists.servers(for: key) }
+
+    /// The number of the current list of servers; 0 for none.
+    public var listNumber: UInt32 { lists.number }
+
+    /// Whether a key is on the same server by the list with this number.
+    public func accepts(listNumber: UInt32, for key: StoreKey) -> Bool { lists.accepts(listNumber, for: key) }
 
     @inline(__always)
-    private func client(for key: StoreKey) -> ServerClient { clients[ring.server(for: key)] }
+    private func client(for key: StoreKey) -> ServerClient { clients[lists.server(for: key)] }
 
     // MARK: Reading
 
@@ -23,7 +32,7 @@ extension MemcachedStore {
 
     /// Reads several items: one round trip to each server that has any of them, all at the same time.
     public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
-        let servers = keys.map(ring.server(for:))
+        let servers = keys.map(lists.server(for:))
         guard let first = servers.first else { return [] }
         if servers.allSatisfy({ $0 == first }) { return try await clients[first].get(keys) }
         return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in

@@ -16,7 +16,7 @@ import Synchronization
 /// A task that is cancelled while it waits gets `CancellationError` at once. Whether its write takes place is then
 /// open, as it is after a timeout.
 public final class MemcachedStore: CacheStore {
-    let ring: Ring
+    let lists: ServerLists
     let clients: [ServerClient]
     private let configuration: Configuration
     private let isShutDown = Atomic(false)
@@ -39,22 +39,37 @@ public final class MemcachedStore: CacheStore {
         try self.init(servers: servers, configuration: configuration, resolve: ServerAddress.lookUp)
     }
 
+    /// Makes a store on a fleet whose list of servers changes: see ``ServerList``.
+    ///
+    /// - Parameters:
+    ///   - current: where values are read and written.
+    ///   - previous: the list before, until no process uses it any more.
+    ///   - next: the list that is to come.
+    /// - Throws: as ``init(servers:configuration:)-([String],_)``; `invalidServer` also for numbers that do not follow
+    ///   each other, and for a previous and a next list at once.
+    public convenience init(
+        current: ServerList, previous: ServerList? = nil, next: ServerList? = nil,
+        configuration: Configuration = Configuration()
+    ) throws {
+        try self.init(
+            ServerLists(current: current, previous: previous, next: next), configuration, resolve: ServerAddress.lookUp)
+    }
+
     /// - Parameter resolve: looks names up; injected by tests.
-    init(
+    convenience init(
         servers: [MemcachedServer], configuration: Configuration, resolve: @escaping ServerAddress.Resolver
     ) throws {
+        try self.init(ServerLists(current: ServerList(servers, number: 0)), configuration, resolve: resolve)
+    }
+
+    private init(
+        _ lists: ServerLists, _ configuration: Configuration, resolve: @escaping ServerAddress.Resolver
+    ) throws {
         try configuration.validate()
-        guard !servers.isEmpty else {
-            throw CacheError(.invalidServer, "the list of memcached servers is empty: name at least one")
-        }
-        for (index, server) in servers.enumerated()
-        where servers[..<index].contains(where: { $0.identity == server.identity }) {
-            throw CacheError(.invalidServer, "the memcached server '\(server)' is listed twice: list it once")
-        }
-        ring = try Ring(servers)
+        self.lists = lists
         self.configuration = configuration
         let timekeeper = Timekeeper()
-        clients = servers.map { ServerClient($0, configuration, timekeeper, resolve: resolve) }
+        clients = lists.servers.map { ServerClient($0, configuration, timekeeper, resolve: resolve) }
         try start(timekeeper)
     }
 
@@ -65,7 +80,7 @@ public final class MemcachedStore: CacheStore {
         try configuration.validate()
         self.configuration = configuration
         let server = try MemcachedServer("127.0.0.1")
-        ring = try Ring([server])
+        lists = try ServerLists(current: ServerList([server], number: 0))
         let timekeeper = Timekeeper()
         let state = ServerState(server, failuresToOpen: configuration.failuresToOpen)
         clients = [ServerClient(state, configuration, timekeeper) { _ in NullConnection(value: value) }]

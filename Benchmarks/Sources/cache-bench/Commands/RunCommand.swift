@@ -12,6 +12,9 @@ struct RunCommand: AsyncParsableCommand {
     @Argument(help: "The path of the UNIX socket of another one.")
     var socket: String
 
+    @Argument(help: "The servers of a fleet, host:port with commas between them.")
+    var fleet: String
+
     @Option(help: "Seconds for each run of each scenario.")
     var seconds = 0.5
 
@@ -45,7 +48,9 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let peers = peers.map { Peers(python: $0, server: server) }
-        let catalogue = try Catalogue(server: server, socket: socket, connections: connections)
+        let catalogue = try Catalogue(
+            server: server, socket: socket, fleet: fleet.split(separator: ",").map(String.init),
+            connections: connections)
         var scenarios = try await catalogue.prepare() + (peers?.scenarios() ?? [])
         if let only {
             scenarios.removeAll { !$0.name.contains(only) && !$0.name.hasPrefix("libmemcached") }

@@ -14,6 +14,8 @@ enum Ratios {
             measurements.ratio("cached_vs_store", .atLeast(0.8), rate("cached@256"), to: rate("store@256")),
             measurements.ratio(
                 "grouped_vs_ungrouped", .atLeast(0.9), rate("cached-1-group@256"), to: rate("cached@256")),
+            measurements.ratio(
+                "fleet_grouped", .atLeast(0.9), rate("fleet-cached-1-group@256"), to: rate("fleet-cached@256")),
             measurements.ratio("typed_vs_string", .atLeast(0.8), rate("cached-struct@256"), to: rate("cached@256")),
             measurements.ratio(
                 "latency_idle", .atMost(1.5), latency("store@1", 50), to: latency("libmemcached-sync@1", 50)),

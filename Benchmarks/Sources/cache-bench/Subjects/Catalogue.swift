@@ -21,16 +21,18 @@ struct Catalogue: Sendable {
     private let address: ServerAddress
     private let store: MemcachedStore
     private let socketStore: MemcachedStore
+    private let fleet: MemcachedStore
     private let floor: MemcachedStore
     /// Its tasks are resumed by Swift's executor.
     private let elsewhere: MemcachedStore
     private let connections: Int
 
-    init(server: String, socket: String, connections: Int) throws {
+    init(server: String, socket: String, fleet: [String], connections: Int) throws {
         address = ServerAddress(text: server)
         self.connections = connections
         let configuration = MemcachedStore.Configuration()
         store = try MemcachedStore(servers: [server], configuration: configuration)
+        self.fleet = try MemcachedStore(servers: fleet, configuration: configuration)
         socketStore = try MemcachedStore(servers: [socket], configuration: configuration)
         var resumedElsewhere = configuration
         resumedElsewhere.resumesTasks = false
@@ -40,7 +42,7 @@ struct Catalogue: Sendable {
     }
 
     func close() async {
-        for store in [store, socketStore, elsewhere, floor] { await store.shutdown() }
+        for store in [store, socketStore, fleet, elsewhere, floor] { await store.shutdown() }
     }
 
     /// Stores what is read, and returns the scenarios that read it.
@@ -102,6 +104,10 @@ struct Catalogue: Sendable {
         var scenarios: [Scenario] = []
         for tasks in [8, 64, 256, 1024] {
             scenarios.append(try await hits("cached", strings(in: cache, []), tasks: tasks))
+        }
+        let fleet = Cache(store: fleet, namespace: "fleet")
+        for (name, groups) in [("", []), ("-1-group", ["a"]), ("-3-groups", ["a", "b", "c"])] {
+            scenarios.append(try await hits("fleet-cached\(name)", strings(in: fleet, groups), tasks: 256))
         }
         return scenarios + [
             try await hits("cached-1-group", strings(in: cache, ["a"]), tasks: 256),

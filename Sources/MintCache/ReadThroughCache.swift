@@ -99,7 +99,7 @@ public final class ReadThroughCache: Sendable {
     ) throws -> Value {
         guard let item = answer.item, let record = EnvelopeCoding.record(in: item.value, for: entry.key),
             case .stamps(let reading) = groups(answer.generations, of: entry.groups),
-            record.isHit(under: reading.stamps, by: clock), isAccepted(record, entry.key),
+            record.isHit(under: reading, by: clock), isAccepted(record, entry.key),
             !pending.names(entry, in: store)
         else { throw NoHit() }
         let value = try coder.decode(record)

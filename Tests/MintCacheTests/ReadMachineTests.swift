@@ -50,7 +50,7 @@ struct ReadMachineTests {
         if goal == .value, decodes {
             var isHit = false
             if case .value(let record) = item?.envelope, case .stamps(let reading) = groups ?? stamps([stamp]) {
-                isHit = record.isHit(under: reading.stamps, by: clock)
+                isHit = record.isHit(under: reading, by: clock)
             }
             #expect(isHit == word.hasPrefix("serve"), "a hit is what the machine serves")
         }

@@ -63,11 +63,13 @@ struct CachedRecord: Equatable, Sendable {
     var payload: Payload
 
     /// Whether it is a hit: what ``ReadMachine/Action/serve(_:)`` would serve, without going through the machine.
-    func isHit(under stamps: GroupStamps, by clock: some CacheClock) -> Bool {
-        (self.stamps == stamps || PlantedMistake.serveWhateverTheStamps.isPlanted) && !clock.hasReached(freshUntil)
+    func isHit(under reading: GroupReading, by clock: some CacheClock) -> Bool {
+        guard let freshUntil = freshUntil(under: reading) else { return false }
+        return !clock.hasReached(freshUntil)
     }
 
-    /// Until when it is fresh under the stamps that were read; `nil` when it is invalid under them.
+    /// Until when it is fresh under the stamps that were read; `nil` when it is invalid under them: the first rule of a
+    /// read.
     func freshUntil(under reading: GroupReading) -> WallTime? {
         if stamps == reading.stamps || PlantedMistake.serveWhateverTheStamps.isPlanted { return freshUntil }
         guard stamps.areOfSameGenerations(as: reading.stamps) else { return nil }

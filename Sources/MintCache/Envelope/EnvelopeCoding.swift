@@ -4,8 +4,8 @@
 /// offset  header (8 bytes)              value (kind 1)                pending (kind 0)    generation (kind 2)
 /// 0       magic 0xCA                 8  identity                   8  token            8  stamp, hard half
 /// 1       version 2                 16  created at, µs            16  lease until, µs 16  soft half (4 bytes)
-/// 2       kind, and flags           24  fresh until, µs           24  settling until  20  expired at
-/// 3       number of stamps          32  load time, µs (4 bytes)   32  stamps          28  settling until
+/// 2       kind, and flags           24  fresh until, µs           24  settling until  20  expired at, if it was,
+/// 3       number of stamps          32  load time, µs (4 bytes)   32  stamps              settling until, if it is
 /// 4       checksum (4 bytes)        36  payload tag (4 bytes)
 ///                                   40  claim: token, until, settling until (24 bytes, if claimed),
 ///                                       list of servers (4 bytes, if numbered), stamps, payload
@@ -38,7 +38,7 @@ enum EnvelopeCoding {
             switch self {
             case .pending: 32
             case .value: 40
-            case .generation: 36
+            case .generation: 20
             case .mark: 16
             }
         }
@@ -50,17 +50,23 @@ enum EnvelopeCoding {
 
         /// There is a claim.
         static let claimed = Flags(rawValue: 0x80)
-        /// The value is settling.
+        /// The value is settling, or what is loaded under the generation.
         static let settling = Flags(rawValue: 0x40)
         /// There is the number of a list of servers.
         static let numbered = Flags(rawValue: 0x20)
-        /// The key was expired after the lease or the claim was taken.
+        /// The key was expired after the lease or the claim was taken, or the group.
         static let expired = Flags(rawValue: 0x10)
 
         static let kindMask: UInt8 = 0x0F
 
-        /// How many bytes of a value they stand for.
-        var size: Int { (contains(.claimed) ? EnvelopeCoding.claimSize : 0) + (contains(.numbered) ? 4 : 0) }
+        /// How many bytes they stand for.
+        func size(_ kind: Kind) -> Int {
+            switch kind {
+            case .value: (contains(.claimed) ? EnvelopeCoding.claimSize : 0) + (contains(.numbered) ? 4 : 0)
+            case .generation: (contains(.expired) ? 8 : 0) + (contains(.settling) ? 8 : 0)
+            case .pending, .mark: 0
+            }
+        }
     }
 
     private struct Header {
@@ -103,11 +109,14 @@ enum EnvelopeCoding {
     }
 
     static func encode(_ generation: Generation, for key: StoreKey) -> [UInt8] {
-        write(.generation, for: key) { writer in
+        // Most were never expired and settle nothing, and each hit reads them.
+        var flags: Flags = generation.expiredAt == .never ? [] : .expired
+        if generation.settlingUntil != .never { flags.insert(.settling) }
+        return write(.generation, flags, for: key) { writer in
             writer.write(generation.stamp.hard)
             writer.write(generation.stamp.soft)
-            writer.write(generation.expiredAt.microseconds)
-            writer.write(generation.settlingUntil.microseconds)
+            if flags.contains(.expired) { writer.write(generation.expiredAt.microseconds) }
+            if flags.contains(.settling) { writer.write(generation.settlingUntil.microseconds) }
         }
     }
 
@@ -116,7 +125,7 @@ enum EnvelopeCoding {
         body: (inout ByteWriter) -> Void
     ) -> [UInt8] {
         precondition(stamps.count <= maximumStamps)
-        let size = kind.fixedSize + flags.size + stampSize * stamps.count + payload
+        let size = kind.fixedSize + flags.size(kind) + stampSize * stamps.count + payload
         return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             var writer = ByteWriter(into: UnsafeMutableRawBufferPointer(buffer))
             writer.write(magic)
@@ -175,7 +184,7 @@ enum EnvelopeCoding {
         in bytes: ArraySlice<UInt8>, _ buffer: UnsafeRawBufferPointer, _ header: Header
     ) -> CachedRecord? {
         let (flags, stamps) = (header.flags, header.stamps)
-        guard buffer.count >= Kind.value.fixedSize + flags.size + stampSize * stamps,
+        guard buffer.count >= Kind.value.fixedSize + flags.size(.value) + stampSize * stamps,
             flags.contains(.claimed) || !flags.contains(.expired)
         else { return nil }
         var reader = ByteReader(buffer, from: headerSize)
@@ -197,12 +206,14 @@ enum EnvelopeCoding {
     static func generation(in bytes: ArraySlice<UInt8>, for key: StoreKey) -> Generation? {
         bytes.withUnsafeBytes { buffer in
             guard isIntact(buffer, for: key), buffer[1] == version, let header = header(of: buffer),
-                header.kind == .generation, header.flags.isEmpty, header.stamps == 0,
-                buffer.count == header.kind.fixedSize
+                header.kind == .generation, header.flags.isSubset(of: [.expired, .settling]), header.stamps == 0,
+                buffer.count == header.kind.fixedSize + header.flags.size(.generation)
             else { return nil }
             var reader = ByteReader(buffer, from: headerSize)
-            let stamp = GroupStamp(hard: reader.read(), soft: reader.read())
-            return Generation(stamp: stamp, expiredAt: reader.time(), settlingUntil: reader.time())
+            var generation = Generation(stamp: GroupStamp(hard: reader.read(), soft: reader.read()))
+            if header.flags.contains(.expired) { generation.expiredAt = reader.time() }
+            if header.flags.contains(.settling) { generation.settlingUntil = reader.time() }
+            return generation
         }
     }
 

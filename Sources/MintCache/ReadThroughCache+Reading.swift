@@ -129,7 +129,8 @@ extension ReadThroughCache {
         switch flights.state(of: wait.token) {
         case .loading(let flight) where wait.shares(flight.acquisition): return try await share(flight, entry, reason)
         case .loading(let flight): try await flight.waitForFill()
-        case .landed(let flight) where !wait.shares(flight.acquisition): try await flight.waitForFill()
+        case .landed(let flight) where !wait.shares(flight.acquisition) || flight.acquisition.hasSettled(by: clock.now):
+            try await flight.waitForFill()
         case .landed(let flight):
             // The token was read when this call had begun, so no invalidation came between: its value is as good as one
             // from the store.

@@ -98,13 +98,20 @@ extension ReadThroughCache {
         await delete(entry)
     }
 
-    /// Removes whatever stands there, and keeps that as a failed invalidation if the store fails.
+    /// Removes whatever stands there but for the window that it remembers, and keeps that as a failed invalidation if the
+    /// store fails.
     private func delete(_ entry: CacheEntry) async {
+        var window = Duration.zero
         do {
-            try await remove(entry.key)
+            if let item = try await store.getForUpdate(entry.key),
+                let current = EnvelopeCoding.envelope(in: Array(item.value), for: entry.key)
+            {
+                window = max(.zero, current.settlingUntil - clock.now)
+            }
+            try await remove(entry.key, settlingFor: window)
         } catch {
             report(.invalidationFailed, entry, error: error)
-            guard insist(on: .key(entry.key), hasFailed: true) != nil else { return }
+            guard insist(on: .key(entry.key), settlingFor: window, hasFailed: true) != nil else { return }
             // So many are kept already.
             report(.invalidationLost, entry, error: error)
         }

@@ -8,8 +8,9 @@ public final class ReadThroughCache: Sendable {
     public typealias Loader<Value> = @Sendable @concurrent () async throws -> Value
 
     let store: any CacheStore
-    /// The parts of the store.
+    /// The parts of the store, and whether it is its only one.
     let parts: [any CacheStore]
+    private let isOnePart: Bool
     /// The number of the store's list of servers.
     let list: UInt32
     let clock: any CacheClock
@@ -34,6 +35,7 @@ public final class ReadThroughCache: Sendable {
     ) {
         self.store = store
         parts = store.parts
+        isOnePart = parts.count == 1
         list = store.listNumber
         self.clock = clock
         self.observer = observer ?? NoObserver()
@@ -76,7 +78,8 @@ public final class ReadThroughCache: Sendable {
             case .pending(let lease, let stamps):
                 guard stamps == reading.stamps, !lease.isExpired else { return nil }
                 switch flights.state(of: lease.token) {
-                case .landed(let flight as Flight<Value>): return try await flight.landedValue()
+                case .landed(let flight as Flight<Value>) where !flight.acquisition.hasSettled(by: clock.now):
+                    return try await flight.landedValue()
                 // It ended after this was read: the next read finds what it left.
                 case .ended: break
                 default: return nil
@@ -123,7 +126,11 @@ public final class ReadThroughCache: Sendable {
     func ask(for entry: CacheEntry) async throws -> Answer? {
         do {
             guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
-            let (item, generations) = try await part(of: entry.key).get(entry.key, with: entry.groups)
+            // Not handed on by `part(of:)`: all threads would count the references to the store at one place.
+            let (item, generations) =
+                isOnePart
+                ? try await store.get(entry.key, with: entry.groups)
+                : try await parts[store.part(of: entry.key)].get(entry.key, with: entry.groups)
             return Answer(item: item, generations: generations)
         } catch {
             try report(trouble: error, entry)
@@ -132,8 +139,7 @@ public final class ReadThroughCache: Sendable {
     }
 
     /// The part of the store that has a key.
-    @inline(__always)
-    func part(of key: StoreKey) -> any CacheStore { parts.count == 1 ? store : parts[store.part(of: key)] }
+    private func part(of key: StoreKey) -> any CacheStore { isOnePart ? store : parts[store.part(of: key)] }
 
     /// What the machine is told of an answer.
     func parsed(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {

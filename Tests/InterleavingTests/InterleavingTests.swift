@@ -85,6 +85,46 @@ struct InterleavingTests {
         say(result)
     }
 
+    @Test("of ten thousand schedules some notice that the invalidation of a group spares a server")
+    func noticesSpareServer() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.spareServer)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice a lease that forgets the window of what it replaces")
+    func noticesForgetWindow() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.forgetWindow)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice that expiring a key spares a load that is under way")
+    func noticesSpareExpiredPending() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.spareExpiredPending)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice that expiring a group writes over another stamp")
+    func noticesReviveStamp() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.reviveStamp)
+        }
+        say(result)
+    }
+
+    @Test("of ten thousand schedules some notice that the other version keeps its values")
+    func noticesSpareVersion() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.spareVersion)
+        }
+        say(result)
+    }
+
     @Test("of ten thousand schedules some notice that a lease is prolonged while the fill is under way")
     func noticesProlongDuringFill() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {

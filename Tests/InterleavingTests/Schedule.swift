@@ -22,31 +22,59 @@ final class Schedule: @unchecked Sendable {
     private static let groups = ["g", "h"]
     private static let randomSteps = 120
     private static let lease = Duration.seconds(5)
+    /// How far the replica lags at most, the window of an invalidation for that, and after how long what was loaded in
+    /// a window is gone by every clock.
+    private static let lag = 2000
+    private static let window = Duration.seconds(4)
+    private static let settled = Duration.seconds(6)
+
+    /// What a schedule is about.
+    private enum Theme: Int {
+        /// Everything goes wrong.
+        case trouble
+        /// The same, and nothing is served stale, so that what was expired is as good as invalidated.
+        case expiring
+        /// Loaders read from a replica that lags.
+        case lagging
+    }
 
     private let stage: Stage
+    private let theme: Theme
     private let store: SharedStore
     private var caches: [Cache] = []
     private var functions: [CachedFunction<Int, Int>] = []
     /// The database: a version of each row, and the version whose invalidation has returned.
     private var versions = [Int](repeating: 0, count: rows)
     private var acknowledged = [Int](repeating: 0, count: rows)
+    /// For each row, what the replica is going to say from when on.
+    private var replica = [[(from: WallTime, version: Int)]](repeating: [], count: rows)
+    /// Which versions were invalidated with a window, and when that had returned.
+    private var windows = [[(ended: WallTime, version: Int)]](repeating: [], count: rows)
+    /// When the last load of a value ended.
+    private var loaded: [Int: WallTime] = [:]
     /// Callers and updaters that have not ended, by process.
     private var running: [Int: Int] = [:]
     private var calls = 0
 
     private init(_ choices: Choices) {
         stage = Stage(choices)
-        store = SharedStore(stage, groups: Self.groups.compactMap { try? StoreKey("s:@\($0)") })
+        theme = Theme(rawValue: stage.choices.choose(6) / 2) ?? .trouble
+        stage.isReliable = theme == .lagging
+        store = SharedStore(
+            stage, groups: Self.groups.compactMap { try? StoreKey("s:@\($0)") }, partCount: 1 + stage.choices.choose(2))
+        let staleFor = theme == .expiring ? Duration.zero : .seconds(10)
+        // Most processes are of one release.
+        let versions = stage.choices.oneIn(4) ? ["1", "2"] : ["1", "1"]
         for process in 0..<Self.processes {
             let skew = Duration.milliseconds(stage.choices.choose(3) * 400)
             let clock = StageClock(stage: stage, process: process, skew: skew)
             let cache = Cache(
                 store: StageStore(shared: store, stage: stage, process: process, clock: clock), namespace: "s",
-                clock: clock)
+                version: versions[process], invalidatesAlso: versions, clock: clock)
             caches.append(cache)
             functions.append(
                 cache.cached(
-                    "row", ttl: .seconds(10), staleFor: .seconds(10), leaseFor: Self.lease,
+                    "row", ttl: .seconds(10), staleFor: staleFor, leaseFor: Self.lease,
                     refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: Self.groups
                 ) { [self] (row: Int) in try await load(row, process: process) })
         }
@@ -61,11 +89,21 @@ final class Schedule: @unchecked Sendable {
 
     /// The value of a row is its number and its version.
     private func load(_ row: Int, process: Int) async throws -> Int {
-        let value = row * 1000 + versions[row]
-        stage.note("p\(process) loads row \(row) at version \(versions[row])")
+        let version = theme == .lagging ? replicated(row) : versions[row]
+        let value = row * 1000 + version
+        stage.note("p\(process) loads row \(row) at version \(version)")
         await stage.wait("ends the load of \(value)", process: process)
+        loaded[value] = stage.now
         if !stage.isCalm, stage.choices.oneIn(8) { throw LoadFailure() }
         return value
+    }
+
+    private func replicated(_ row: Int) -> Int { replica[row].last { $0.from <= stage.now }?.version ?? 0 }
+
+    /// The version that a call that begins now has to be answered with at least.
+    private func needed(_ row: Int, isRefresh: Bool) -> Int {
+        guard theme == .lagging else { return isRefresh ? versions[row] : acknowledged[row] }
+        return windows[row].filter { $0.ended + Self.settled <= stage.now }.map(\.version).max() ?? 0
     }
 
     private struct LoadFailure: Error {}
@@ -84,7 +122,8 @@ final class Schedule: @unchecked Sendable {
     private func call(_ row: Int, in process: Int) async {
         let kind = stage.choices.choose(8)
         // A refresh wants what is there when it begins.
-        let need = kind == 6 ? versions[row] : acknowledged[row]
+        let need = needed(row, isRefresh: kind == 6)
+        let began = stage.now
         let failures = stage.failures[process]
         stage.note("p\(process) asks for row \(row), at least version \(need)\(kind == 6 ? ", refreshing" : "")")
         do {
@@ -98,11 +137,13 @@ final class Schedule: @unchecked Sendable {
             guard let value else { return }
             stage.note("p\(process) gets \(value)")
             if value / 1000 != row { stage.violations.append("I6: row \(row) is answered with \(value)") }
-            if value % 1000 < need {
+            // From a replica that lags, what was loaded meanwhile may be old; what was loaded before is not any more.
+            let isShared = theme == .lagging && (loaded[value] ?? began) >= began
+            if value % 1000 < need, !isShared {
                 stage.violations.append("I1, I2: row \(row) is answered with version \(value % 1000), not \(need)")
             }
             // Nobody reads an older one from now on, unless the store has failed.
-            if kind == 6, failures == stage.failures[process] {
+            if kind == 6, theme != .lagging, failures == stage.failures[process] {
                 acknowledged[row] = max(acknowledged[row], value % 1000)
             }
         } catch is LoadFailure {
@@ -119,22 +160,39 @@ final class Schedule: @unchecked Sendable {
                 await stage.wait("updates", process: process)
                 let target = stage.choices.choose(Self.rows + Self.groups.count)
                 let rows = target < Self.rows ? target..<target + 1 : 0..<Self.rows
-                for row in rows { versions[row] += 1 }
+                for row in rows {
+                    versions[row] += 1
+                    let delay = Duration.milliseconds(stage.choices.choose(Self.lag))
+                    let from = max(stage.now + delay, replica[row].last?.from ?? stage.now)
+                    replica[row].append((from, versions[row]))
+                }
                 let updated = versions
-                await invalidate(target, in: process)
-                for row in rows { acknowledged[row] = max(acknowledged[row], updated[row]) }
-                stage.note("p\(process) has invalidated: \(acknowledged)")
+                let isExpiry = theme != .lagging && stage.choices.oneIn(3)
+                await invalidate(target, in: process, expiring: isExpiry)
+                if isExpiry, theme != .expiring { continue }
+                for row in rows {
+                    acknowledged[row] = max(acknowledged[row], updated[row])
+                    windows[row].append((stage.now, updated[row]))
+                }
+                stage.note("p\(process) has \(isExpiry ? "expired" : "invalidated"): \(acknowledged)")
             }
             running[process, default: 0] -= 1
         }
     }
 
-    /// Invalidates a row, or after those a group, until that succeeds.
-    private func invalidate(_ target: Int, in process: Int) async {
+    /// Invalidates or expires a row, or after those a group, until that succeeds.
+    private func invalidate(_ target: Int, in process: Int, expiring: Bool) async {
+        let window = theme == .lagging ? Self.window : .zero
         while true {
             do {
-                if target < Self.rows { return try await functions[process].invalidate(target) }
-                return try await caches[process].invalidate(group: Self.groups[target - Self.rows])
+                switch (target < Self.rows, expiring) {
+                case (true, true): return try await functions[process].expire(target)
+                case (true, false): return try await functions[process].invalidate(target, settlingFor: window)
+                case (false, true): return try await caches[process].expire(group: Self.groups[target - Self.rows])
+                case (false, false):
+                    return try await caches[process].invalidate(
+                        group: Self.groups[target - Self.rows], settlingFor: window)
+                }
             } catch {
                 stage.note("p\(process) invalidates again")
             }
@@ -168,13 +226,14 @@ final class Schedule: @unchecked Sendable {
     }
 
     private func misfortune() {
-        let keys = store.keys
+        let places = store.places
         switch stage.choices.choose(8) {
         case 0 where stage.dead.isEmpty && stage.choices.oneIn(3): stage.kill(stage.choices.choose(Self.processes))
-        case 1 where !keys.isEmpty:
-            store.damage(keys[stage.choices.choose(keys.count)], with: keys[stage.choices.choose(keys.count)])
-        case 2: for key in keys { store.evict(key) }
-        default: if !keys.isEmpty { store.evict(keys[stage.choices.choose(keys.count)]) }
+        case _ where stage.isReliable || places.isEmpty: break
+        case 1:
+            store.damage(places[stage.choices.choose(places.count)], with: places[stage.choices.choose(places.count)])
+        case 2: for place in places { store.evict(place) }
+        default: store.evict(places[stage.choices.choose(places.count)])
         }
     }
 

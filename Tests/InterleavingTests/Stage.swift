@@ -29,10 +29,15 @@ final class Stage: @unchecked Sendable {
     var violations: [String] = []
     /// From here on everything goes well, so that it can end.
     var isCalm = false
+    /// The store does all that it is asked, and loses nothing.
+    var isReliable = false
 
     init(_ choices: Choices) { self.choices = choices }
 
-    func note(_ text: String) { log.append(text) }
+    func note(_ text: String) {
+        let time = Double((now.microseconds - 1_800_000_000_000_000) / 1000) / 1000
+        log.append("\(time) s: \(text)")
+    }
 
     /// How many store operations of each process have failed.
     private(set) var failures: [Int: Int] = [:]

@@ -1,75 +1,109 @@
 @testable import MintCache
 
-/// What all processes of a schedule share: the items of a store, and the database behind it.
+/// What all processes of a schedule share: the items of a store of one part or two.
 final class SharedStore: @unchecked Sendable {
     private struct Item {
         var value: [UInt8]
         var cas: UInt64
     }
 
+    /// Where an item is.
+    struct Place: Hashable {
+        var key: StoreKey
+        var part: Int
+    }
+
     private let stage: Stage
     private let groups: [StoreKey]
-    private var items: [StoreKey: Item] = [:]
+    let partCount: Int
+    private var items: [Place: Item] = [:]
     private var lastCAS: UInt64 = 0
     let leases = LeaseJudge()
 
     /// - Parameter groups: the generation keys of every value.
-    init(_ stage: Stage, groups: [StoreKey]) {
+    init(_ stage: Stage, groups: [StoreKey], partCount: Int) {
         self.stage = stage
         self.groups = groups
+        self.partCount = partCount
     }
 
-    /// The keys, in the same order each time.
-    var keys: [StoreKey] { items.keys.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) } }
-
-    func item(_ key: StoreKey) -> StoreItem? {
-        items[key].flatMap { item in StoreItem.CAS(rawValue: item.cas).map { StoreItem(value: item.value, cas: $0) } }
+    /// The places of all items, in the same order each time.
+    var places: [Place] {
+        items.keys.sorted {
+            ($0.part, $0.key.description) < ($1.part, $1.key.description)
+        }
     }
 
-    func write(_ value: [UInt8], under key: StoreKey) {
+    func part(of key: StoreKey) -> Int { key.bytes.reduce(0) { $0 &+ Int($1) } % partCount }
+
+    func item(_ place: Place) -> StoreItem? {
+        items[place].flatMap { item in
+            StoreItem.CAS(rawValue: item.cas).map { StoreItem(value: item.value, cas: $0) }
+        }
+    }
+
+    func write(_ value: [UInt8], to place: Place) {
         lastCAS += 1
-        items[key] = Item(value: value, cas: lastCAS)
+        items[place] = Item(value: value, cas: lastCAS)
     }
 
-    func remove(_ key: StoreKey) -> Bool { items.removeValue(forKey: key) != nil }
+    func remove(_ place: Place) -> Bool { items.removeValue(forKey: place) != nil }
 
-    /// The stamps that the groups have now.
-    var stamps: [GroupStamp?] {
-        groups.map { key in items[key].flatMap { EnvelopeCoding.generation(in: $0.value[...], for: key)?.stamp } }
+    /// The stamps that the groups have now in a part.
+    func stamps(in part: Int) -> [GroupStamp?] {
+        groups.map { key in
+            items[Place(key: key, part: part)].flatMap {
+                EnvelopeCoding.generation(in: $0.value[...], for: key)?.stamp
+            }
+        }
     }
 
     // MARK: Misfortunes
 
-    func evict(_ key: StoreKey) {
-        stage.note("\(key) is evicted")
-        _ = remove(key)
+    func evict(_ place: Place) {
+        stage.note("\(place.key) is evicted")
+        _ = remove(place)
     }
 
     /// Bytes that nobody wrote there.
-    func damage(_ key: StoreKey, with other: StoreKey) {
+    func damage(_ place: Place, with other: Place) {
         guard var bytes = items[other]?.value else { return }
-        if key == other { bytes[bytes.count / 2] ^= 0x10 }
-        stage.note("\(key) gets the bytes of \(other)\(key == other ? ", damaged" : "")")
-        write(bytes, under: key)
+        if place == other { bytes[bytes.count / 2] ^= 0x10 }
+        stage.note("\(place.key) gets the bytes of \(other.key)\(place == other ? ", damaged" : "")")
+        write(bytes, to: place)
     }
 }
 
-/// The store as one process sees it. Each operation waits for the schedule before it takes effect, and may fail before
+/// The store as one process sees it, or a part of it. Each operation waits for the schedule before it takes effect, and may fail before
 /// that, or after, or fail and take effect later.
 struct StageStore: CacheStore {
     let shared: SharedStore
     let stage: Stage
     let process: Int
     let clock: StageClock
+    /// The part; `nil` for all of it.
+    var part: Int?
 
     private struct Failure: Error {}
+
+    var parts: [any CacheStore] {
+        (0..<shared.partCount).map { part in
+            var store = self
+            store.part = part
+            return store
+        }
+    }
+
+    func part(of key: StoreKey) -> Int { shared.part(of: key) }
+
+    private func place(_ key: StoreKey) -> SharedStore.Place { .init(key: key, part: part ?? shared.part(of: key)) }
 
     /// What becomes of an operation.
     private func perform<Result>(
         _ what: String, isWrite: Bool = true, _ effect: @escaping @Sendable () -> Result
     ) async throws -> Result {
         await stage.wait(what, process: process)
-        guard !stage.isCalm, stage.choices.oneIn(16) else {
+        guard !stage.isCalm, !stage.isReliable, stage.choices.oneIn(16) else {
             let result = effect()
             // The answer takes its time.
             if !stage.isCalm, stage.choices.oneIn(4) { await stage.wait("gets the answer: \(what)", process: process) }
@@ -112,13 +146,15 @@ struct StageStore: CacheStore {
     }
 
     func get(_ key: StoreKey) async throws -> StoreItem? {
-        try await perform("get \(key)", isWrite: false) { [shared] in shared.item(key) }
+        try await perform("get \(key)", isWrite: false) { [shared, place = place(key)] in
+            shared.item(place)
+        }
     }
 
     /// Each key is read by itself, the first one first or last, as a fleet of servers does; or all at once.
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
         guard !stage.isCalm, stage.choices.oneIn(2) else {
-            return try await perform("get \(keys)", isWrite: false) { [shared] in keys.map(shared.item) }
+            return try await perform("get \(keys)", isWrite: false) { [self] in keys.map { shared.item(place($0)) } }
         }
         var items = [StoreItem?](repeating: nil, count: keys.count)
         let order = stage.choices.oneIn(2) ? Array(keys.indices) : keys.indices.reversed()
@@ -127,7 +163,7 @@ struct StageStore: CacheStore {
     }
 
     func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
-        try await perform("set \(key)") { [shared] in shared.write(value, under: key) }
+        try await perform("set \(key)") { [shared, place = place(key)] in shared.write(value, to: place) }
     }
 
     func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
@@ -154,17 +190,19 @@ struct StageStore: CacheStore {
 
     private func put(_ value: [UInt8], under key: StoreKey, over cas: StoreItem.CAS?) async throws -> StoreWrite {
         try await perform(cas == nil ? "add \(key)" : "cas \(key)") { [self] in
-            let item = shared.item(key)
+            let place = place(key)
+            let item = shared.item(place)
             guard item?.cas == cas else { return .notStored }
             if let item {
-                shared.leases.check(Array(item.value), value, of: key, by: process, at: clock.now, shared.stamps, stage)
+                shared.leases.check(
+                    Array(item.value), value, of: key, by: process, at: clock.now, shared.stamps(in: place.part), stage)
             }
-            shared.write(value, under: key)
+            shared.write(value, to: place)
             return .stored()
         }
     }
 
     func delete(_ key: StoreKey) async throws -> Bool {
-        try await perform("delete \(key)") { [shared] in shared.remove(key) }
+        try await perform("delete \(key)") { [shared, place = place(key)] in shared.remove(place) }
     }
 }

@@ -21,9 +21,12 @@ struct EnvelopeTests {
         var expired = Lease(
             token: LoadToken(rawValue: 3), until: WallTime(microseconds: 4), settlingUntil: WallTime(microseconds: 5))
         expired.isExpired = true
+        var stale = record()
+        stale.isExpired = true
         return [
             .mark(settlingUntil: WallTime(microseconds: 77)), .pending(expired, stamps: [GroupStamp(hard: 1, soft: 2)]),
             .value(record(isSettling: true, list: .max, claim: expired, stamps: 2)), .value(record(list: 1)),
+            .value(stale),
             .value(record()), .value(record(payload: [])), .value(record(claim: lease)), .value(record(stamps: 3)),
             .value(record(claim: lease, stamps: 255)), .pending(lease, stamps: []),
             .pending(lease, stamps: [GroupStamp(hard: 1), GroupStamp(hard: 2)]),
@@ -129,7 +132,7 @@ struct EnvelopeTests {
 
     @Test("is none when it is of an earlier version or another kind, even with a checksum that fits")
     func otherFormats() {
-        for (offset, value) in [(0, UInt8(0xCB)), (1, 1), (1, 0), (2, 2), (2, 4), (2, 0x0F), (2, 0x11)] {
+        for (offset, value) in [(0, UInt8(0xCB)), (1, 1), (1, 0), (2, 2), (2, 4), (2, 0x07), (2, 0x11)] {
             var bytes = EnvelopeCoding.encode(.value(record()), for: key)
             bytes[offset] = value
             bytes = bytes.withChecksum(for: key)
@@ -180,7 +183,7 @@ struct EnvelopeTests {
                 : Int.random(in: 0...20, using: &random) * 4 + (Bool.random(using: &random) ? 0 : round % 4)
             var bytes = (0..<length).map { _ in UInt8.random(in: 0...255, using: &random) }
             if bytes.count >= 8, !round.isMultiple(of: 4) {
-                let kinds: [UInt8] = [0, 1, 2, 3, 0x10, 0x20, 0x41, 0x81, 0x91, 0xA1, 0xF1, 0x82, 0x83]
+                let kinds: [UInt8] = [0, 1, 2, 3, 0x09, 0x10, 0x20, 0x41, 0x81, 0x91, 0xA1, 0xF1, 0x82, 0x83]
                 let kind = (isGeneration ? [2, 0x12, 0x42, 0x52] : kinds).randomElement(using: &random) ?? 0
                 bytes.replaceSubrange(0..<3, with: [0xCA, round.isMultiple(of: 16) ? 3 : 2, kind])
                 if isGeneration {

@@ -312,6 +312,8 @@ struct ReadMachineTests {
         let soft = GroupStamp(hard: stamp.hard, soft: 9)
         let fresh = try value(freshFor: .seconds(60))
         #expect(word(fresh, groups: stamps([soft], expired: .seconds(-9))) == "claim 42")
+        // By whatever clock.
+        #expect(word(fresh, groups: stamps([soft], expired: .seconds(9))) == "claim 42")
         #expect(word(fresh, groups: stamps([soft], expired: .seconds(-10))) == "take")
         #expect(
             try word(

@@ -54,6 +54,8 @@ struct CachedRecord: Equatable, Sendable {
     var loadMicroseconds: UInt32
     /// Whether it may be what a lagging replica said, and is never served stale.
     var isSettling = false
+    /// Whether its key was expired since its load began: it is stale, since `freshUntil` or before, by every clock.
+    var isExpired = false
     /// The number of the list of servers under which its load began.
     var list: UInt32 = 0
     /// Who is refreshing it, if anyone.
@@ -64,17 +66,28 @@ struct CachedRecord: Equatable, Sendable {
 
     /// Whether it is a hit: what ``ReadMachine/Action/serve(_:)`` would serve, without going through the machine.
     func isHit(under reading: GroupReading, by clock: some CacheClock) -> Bool {
-        guard let freshUntil = freshUntil(under: reading) else { return false }
-        return !clock.hasReached(freshUntil)
+        guard let freshness = freshness(under: reading), !freshness.isExpired else { return false }
+        return !clock.hasReached(freshness.until)
     }
 
-    /// Until when it is fresh under the stamps that were read; `nil` when it is invalid under them: the first rule of a
-    /// read.
-    func freshUntil(under reading: GroupReading) -> WallTime? {
-        if stamps == reading.stamps || PlantedMistake.serveWhateverTheStamps.isPlanted { return freshUntil }
+    /// How fresh it is under the stamps that were read; `nil` when it is invalid under them: the first rule of a read.
+    func freshness(under reading: GroupReading) -> Freshness? {
+        if stamps == reading.stamps || PlantedMistake.serveWhateverTheStamps.isPlanted {
+            return Freshness(until: freshUntil, isExpired: isExpired)
+        }
         guard stamps.areOfSameGenerations(as: reading.stamps) else { return nil }
-        return min(freshUntil, reading.expiredAt)
+        return Freshness(until: min(freshUntil, reading.expiredAt), isExpired: true)
     }
+}
+
+/// How fresh a value is.
+struct Freshness: Equatable {
+    /// Until when it is fresh, or was; until when it may be served stale is counted from then.
+    var until: WallTime
+    /// Whether it is stale by every clock.
+    var isExpired = false
+
+    func isFresh(at now: WallTime) -> Bool { !isExpired && now < until }
 }
 
 /// What was read under the generation keys of a value's groups.

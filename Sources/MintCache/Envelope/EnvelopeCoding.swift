@@ -56,8 +56,10 @@ enum EnvelopeCoding {
         static let numbered = Flags(rawValue: 0x20)
         /// The key was expired after the lease or the claim was taken, or the group.
         static let expired = Flags(rawValue: 0x10)
+        /// The key was expired after the load of the value had begun.
+        static let stale = Flags(rawValue: 0x08)
 
-        static let kindMask: UInt8 = 0x0F
+        static let kindMask: UInt8 = 0x07
 
         /// How many bytes they stand for.
         func size(_ kind: Kind) -> Int {
@@ -89,6 +91,7 @@ enum EnvelopeCoding {
             var flags: Flags = record.isSettling ? .settling : []
             if let claim = record.claim { flags.formUnion(claim.isExpired ? [.claimed, .expired] : .claimed) }
             if record.list != 0 { flags.insert(.numbered) }
+            if record.isExpired { flags.insert(.stale) }
             return write(.value, flags, stamps: record.stamps, payload: record.payload.bytes.count, for: key) {
                 writer in
                 writer.write(record.identity.rawValue)
@@ -198,7 +201,8 @@ enum EnvelopeCoding {
         let groupStamps = reader.stamps(stamps)
         return CachedRecord(
             identity: identity, createdAt: createdAt, freshUntil: freshUntil, loadMicroseconds: loadMicroseconds,
-            isSettling: flags.contains(.settling), list: list, claim: claim, stamps: groupStamps,
+            isSettling: flags.contains(.settling), isExpired: flags.contains(.stale), list: list, claim: claim,
+            stamps: groupStamps,
             payload: Payload(tag: tag, bytes: bytes.dropFirst(reader.offset)))
     }
 

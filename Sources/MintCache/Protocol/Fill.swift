@@ -59,7 +59,7 @@ enum Fill {
             loadMicroseconds: UInt32(clamping: loaded.took.wholeMicroseconds), isSettling: loaded.isSettling,
             list: loaded.list, claim: nil, stamps: acquisition.stamps, payload: loaded.payload)
         // Its key was expired since the load began.
-        if isExpired { record.freshUntil = now }
+        if isExpired { (record.freshUntil, record.isExpired) = (now, true) }
         guard loaded.isSettling else { return Write(envelope: .value(record), expiry: ttl + loaded.staleFor) }
         record.freshUntil = min(record.freshUntil, acquisition.settlingUntil)
         guard now < record.freshUntil else { return released(acquisition, at: now) }
@@ -116,8 +116,9 @@ enum Fill {
             lease.isExpired = true
             return Write(envelope: .pending(lease, stamps: stamps), expiry: policy.leaseExpiry)
         case .value(var record):
-            guard now < record.freshUntil || record.claim?.isExpired == false else { return nil }
+            guard !record.isExpired || record.claim?.isExpired == false else { return nil }
             record.freshUntil = min(record.freshUntil, now)
+            record.isExpired = true
             record.claim?.isExpired = true
             return Write(envelope: .value(record), expiry: max(policy.staleFor, policy.leaseExpiry))
         case .mark, .later, nil:

@@ -23,16 +23,14 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case prolongDuringFill
     /// A load that could not fill leaves its lease behind, for everybody to wait for.
     case leaveLeaseBehind
-    /// The stamps of a group are read from another server than the value.
-    case stampsFromElsewhere
     /// The invalidation of a group spares a server.
     case spareServer
     /// A lease forgets the window of the mark that it replaces.
     case forgetWindow
-    /// What is loaded for a claim carries the stamps of the old value.
-    case claimUnderOldStamps
     /// Expiring a key spares a load that is under way.
     case spareExpiredPending
+    /// An invalidation spares the other versions.
+    case spareVersion
     /// Expiring a group writes over whatever stamp stands there.
     case reviveStamp
 

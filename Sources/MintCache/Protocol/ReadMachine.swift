@@ -87,11 +87,12 @@ struct ReadMachine {
 
     /// Whether a value may be served, fresh or stale.
     func isServable(_ record: CachedRecord, under groups: GroupReading, at now: WallTime) -> Bool {
-        record.freshUntil(under: groups).map { isServable(record, until: $0, at: now) } ?? false
+        record.freshness(under: groups).map { isServable(record, $0, at: now) } ?? false
     }
 
-    private func isServable(_ record: CachedRecord, until freshUntil: WallTime, at now: WallTime) -> Bool {
-        now < freshUntil || (!record.isSettling && now < freshUntil + policy.staleFor)
+    private func isServable(_ record: CachedRecord, _ freshness: Freshness, at now: WallTime) -> Bool {
+        freshness.isFresh(at: now)
+            || (!record.isSettling && policy.staleFor > .zero && now < freshness.until + policy.staleFor)
     }
 
     /// Decides what to do with what was read.
@@ -134,9 +135,9 @@ struct ReadMachine {
         let item = read.item
         switch item?.envelope {
         case .value(let record):
-            guard let freshUntil = record.freshUntil(under: groups), let item else { break }
-            if isServable(record, until: freshUntil, at: now.wall) {
-                return decide(on: record, until: freshUntil, item, read, groups, at: now)
+            guard let freshness = record.freshness(under: groups), let item else { break }
+            if isServable(record, freshness, at: now.wall) {
+                return decide(on: record, freshness, item, read, groups, at: now)
             }
             if let claim = record.claim, isRunning(claim, read, at: now) {
                 return wait(for: claim, read, groups, at: now)
@@ -164,14 +165,14 @@ struct ReadMachine {
         return .acquire(acquisition(lease, groups.stamps, over: item?.cas, .pending(lease, stamps: groups.stamps)))
     }
 
-    /// What to do with a value that can be served, and is fresh until a time.
+    /// What to do with a value that can be served.
     private mutating func decide(
-        on record: CachedRecord, until freshUntil: WallTime, _ item: ValueItem, _ read: Read, _ groups: GroupReading,
+        on record: CachedRecord, _ freshness: Freshness, _ item: ValueItem, _ read: Read, _ groups: GroupReading,
         at now: Moment
     ) -> Action {
         if goal == .refresh {
             // Its token stood neither on the value nor in its claim when this call had begun: its load is newer.
-            if now.wall < freshUntil, let before = stoodBefore, record.identity != before.value,
+            if freshness.isFresh(at: now.wall), let before = stoodBefore, record.identity != before.value,
                 record.identity != before.lease
             {
                 return .serve(record)
@@ -179,26 +180,25 @@ struct ReadMachine {
             if let claim = record.claim, isRunning(claim, read, at: now), !PlantedMistake.refreshTakesOver.isPlanted {
                 return wait(for: claim, read, groups, at: now)
             }
-            return .acquire(claim(on: record, until: freshUntil, item, groups, at: now))
+            return .acquire(claim(on: record, freshness, item, groups, at: now))
         }
-        if now.wall < freshUntil { return .serve(record) }
+        if freshness.isFresh(at: now.wall) { return .serve(record) }
         if let claim = record.claim, isRunning(claim, read, at: now) { return .serveStale(record, nil) }
         if let failure = read.failure, now.elapsed < failure.pausedUntil {
             return .serveStale(record, .recentFailure)
         }
-        return .claim(claim(on: record, until: freshUntil, item, groups, at: now), serving: record)
+        return .claim(claim(on: record, freshness, item, groups, at: now), serving: record)
     }
 
     /// The claim carries the stamps that were read, and not the value's: what it loads is fresh under those.
     private func claim(
-        on record: CachedRecord, until freshUntil: WallTime, _ item: ValueItem, _ groups: GroupReading, at now: Moment
+        on record: CachedRecord, _ freshness: Freshness, _ item: ValueItem, _ groups: GroupReading, at now: Moment
     ) -> Acquisition {
         let lease = lease(over: item, groups, at: now)
         var claimed = record
         claimed.claim = lease
-        let stamps = PlantedMistake.claimUnderOldStamps.isPlanted ? record.stamps : groups.stamps
-        var acquisition = acquisition(lease, stamps, over: item.cas, .value(claimed))
-        acquisition.expiry = max(acquisition.expiry, freshUntil + policy.staleFor - now.wall)
+        var acquisition = acquisition(lease, groups.stamps, over: item.cas, .value(claimed))
+        acquisition.expiry = max(acquisition.expiry, freshness.until + policy.staleFor - now.wall)
         return acquisition
     }
 
@@ -281,6 +281,9 @@ struct Acquisition: Equatable {
     var settlingUntil = WallTime.never
     /// How long the register is kept when it has been given back.
     var releasedExpiry = Fill.releasedExpiry
+
+    /// Whether the window in which the lease was taken is over: what was loaded in it is not shared any more.
+    func hasSettled(by now: WallTime) -> Bool { settlingUntil != .never && settlingUntil <= now }
 
     /// The value that stays while it is refreshed.
     var kept: CachedRecord? {

@@ -56,9 +56,12 @@ struct Findings {
 
 /// Reads the merged histories.
 enum Checker {
-    /// - Parameter cachesInCalm: whether the servers have room for what is called in the calm.
+    /// - Parameters:
+    ///   - cachesInCalm: whether the servers have room for what is called in the calm.
+    ///   - settled: how many nanoseconds after an invalidation nothing is served any more that a replica said meanwhile; a
+    ///     call that shares a load may still be told what that says.
     static func check(
-        _ histories: [[Event]], calm: Int64, stops: [Stop], kills: [Int64], cachesInCalm: Bool
+        _ histories: [[Event]], calm: Int64, stops: [Stop], kills: [Int64], cachesInCalm: Bool, settled: Int64
     ) -> Findings {
         var findings = Findings()
         let events = histories.flatMap(\.self)
@@ -82,6 +85,7 @@ enum Checker {
             let highest = acknowledged[event.row]?.last?.version ?? 0
             acknowledged[event.row, default: []].append((event.end, max(highest, event.version)))
         }
+        let loaded = settled == 0 ? [:] : lastLoads(events)
         for event in events {
             switch event.kind {
             case .invalidation: continue
@@ -92,10 +96,26 @@ enum Checker {
             case .call: break
             }
             findings.calls += 1
-            if event.version < required(acknowledged[event.row] ?? [], at: event.begin) { findings.staleAnswers += 1 }
+            guard event.version < required(acknowledged[event.row] ?? [], at: event.begin - settled) else { continue }
+            let said = loaded[Loaded(row: event.row, version: event.version)]
+            if settled == 0 || said.map({ $0 < event.begin }) != false { findings.staleAnswers += 1 }
         }
         if cachesInCalm { (findings.calmLoads, findings.calmExpiries) = calmLoads(events, from: calm) }
         return findings
+    }
+
+    private struct Loaded: Hashable {
+        var row: Int
+        var version: Int64
+    }
+
+    /// When the last load of each version ended.
+    private static func lastLoads(_ events: [Event]) -> [Loaded: Int64] {
+        var ends: [Loaded: Int64] = [:]
+        for event in events where event.kind == .load {
+            ends[Loaded(row: event.row % SharedDatabase.rows, version: event.version), default: 0].raise(to: event.end)
+        }
+        return ends
     }
 
     /// How many loads there were from some time after the calm began, and how many there should have been: the value of
@@ -121,4 +141,8 @@ enum Checker {
         }
         return low == 0 ? 0 : acknowledged[low - 1].version
     }
+}
+
+extension Int64 {
+    fileprivate mutating func raise(to other: Int64) { self = Swift.max(self, other) }
 }

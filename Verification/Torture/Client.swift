@@ -15,6 +15,14 @@ struct ClientPlan: Sendable {
     /// How long a lease runs, and how long with its prolongations.
     static let lease = Duration.seconds(4)
     static let longestLease = Duration.seconds(8)
+    /// How far the replica lags at most, in nanoseconds, and the window of an invalidation for that: that and what the
+    /// clocks differ by at most, and some.
+    static let longestLag: Int64 = 1_000_000_000
+    static let window = Duration.milliseconds(2500)
+    /// After how many nanoseconds what was loaded in a window is gone by every clock.
+    static let settled: Int64 = 4_500_000_000
+    /// Releases that run side by side.
+    static let versions = ["1", "2"]
     /// The first rows have large values too, that of row 0 larger than a server takes.
     static let largeRows = 6
 
@@ -25,13 +33,17 @@ struct ClientPlan: Sendable {
     var tasks: Int
     var skew: Duration
     var mistake: String?
+    /// The index of its release.
+    var version: Int
+    /// How far the replica lags that it reads from, in nanoseconds; 0 for none.
+    var lag: Int64
     /// Nanoseconds of the monotonic clock: from when nothing is changed any more, and when everything ends.
     var calm: Int64
     var end: Int64
 
     init(
         number: Int, servers: [String], database: String, history: String, tasks: Int, skew: Duration,
-        mistake: String?, calm: Int64, end: Int64
+        mistake: String?, version: Int, lag: Int64, calm: Int64, end: Int64
     ) {
         self.number = number
         self.servers = servers
@@ -40,24 +52,27 @@ struct ClientPlan: Sendable {
         self.tasks = tasks
         self.skew = skew
         self.mistake = mistake
+        self.version = version
+        self.lag = lag
         self.calm = calm
         self.end = end
     }
 
     init(arguments: [String]) throws {
-        guard arguments.count == 9, let number = Int(arguments[0]), let tasks = Int(arguments[4]),
-            let skew = Int(arguments[5]), let calm = Int64(arguments[7]), let end = Int64(arguments[8])
+        guard arguments.count == 11, let number = Int(arguments[0]), let tasks = Int(arguments[4]),
+            let skew = Int(arguments[5]), let version = Int(arguments[7]), let lag = Int64(arguments[8]),
+            let calm = Int64(arguments[9]), let end = Int64(arguments[10])
         else { throw TortureFailure("the arguments of a client are for the coordinator to give") }
         self.init(
             number: number, servers: arguments[1].split(separator: ",").map(String.init), database: arguments[2],
             history: arguments[3], tasks: tasks, skew: .milliseconds(skew),
-            mistake: arguments[6].isEmpty ? nil : arguments[6], calm: calm, end: end)
+            mistake: arguments[6].isEmpty ? nil : arguments[6], version: version, lag: lag, calm: calm, end: end)
     }
 
     var arguments: [String] {
         [
             "client", "\(number)", servers.joined(separator: ","), database, history, "\(tasks)",
-            "\(Int(skew / .milliseconds(1)))", mistake ?? "", "\(calm)", "\(end)",
+            "\(Int(skew / .milliseconds(1)))", mistake ?? "", "\(version)", "\(lag)", "\(calm)", "\(end)",
         ]
     }
 }
@@ -94,7 +109,8 @@ struct Client: Sendable {
         history = History(path: plan.history)
         store = try MemcachedStore(servers: plan.servers)
         cache = Cache(
-            store: store, namespace: "torture",
+            store: store, namespace: "torture", version: ClientPlan.versions[plan.version],
+            invalidatesAlso: ClientPlan.versions,
             policy: CachePolicy(leaseFor: ClientPlan.lease, longestLease: ClientPlan.longestLease),
             clock: SkewedClock(skew: plan.skew), troubleLevel: nil, checksCodecs: false)
         try plant()
@@ -151,7 +167,7 @@ struct Client: Sendable {
 
     private func load(_ row: Int, of function: Int) async throws -> Int64 {
         let begin = monotonicNow()
-        let version = database.version(of: row)
+        let version = plan.lag > 0 ? database.version(of: row, lag: plan.lag) : database.version(of: row)
         let isEarly = begin < plan.calm - Int64(ClientPlan.lease * 2 / .nanoseconds(1))
         if isEarly, Int.random(in: 0..<300) == 0 {
             // Longer than its lease: others take over.
@@ -159,7 +175,7 @@ struct Client: Sendable {
         } else {
             try await Task.sleep(for: .milliseconds(.random(in: 5...40)))
         }
-        let key = row + function * SharedDatabase.rows
+        let key = row + (function + 3 * plan.version) * SharedDatabase.rows
         history.record(Event(kind: .load, row: key, version: version, begin: begin, end: monotonicNow()))
         return version
     }
@@ -179,7 +195,7 @@ struct Client: Sendable {
                     // A refresh has to be answered with what is there when it begins. It may load what is fresh, so
                     // none is under way any more in the calm.
                     let refreshes = event.begin < plan.calm - 2_000_000_000 && Int.random(in: 0..<100) == 0
-                    let least = refreshes ? database.version(of: row) : 0
+                    let least = refreshes && plan.lag == 0 ? database.version(of: row) : 0
                     let value = try await refreshes ? functions.rows.refresh(row) : functions.rows(row)
                     event.version = value.version
                     if value.number != row || value.version < least { event.kind = .wrongAnswer }
@@ -211,17 +227,25 @@ struct Client: Sendable {
             let version = database.change(row)
             let begin = monotonicNow()
             let group = row % ClientPlan.groups
+            let window = plan.lag > 0 ? ClientPlan.window : .zero
+            // What is expired may be served still.
+            if Int.random(in: 0..<10) == 0 {
+                try? await functions.rows.expire(row)
+                try? await cache.expire(group: "group\(group)")
+            }
             // Seldom a group: it takes so much with it that little would be left for the exact ones to get wrong.
             switch Int.random(in: 0..<200) {
             case 0:
-                await insist { try await cache.invalidate(group: "shared") }
+                await insist { try await cache.invalidate(group: "shared", settlingFor: window) }
             case 1...6:
-                await insist { try await cache.invalidate(group: "all") }
-                await insist { try await cache.invalidate(group: "group\(group)") }
+                await insist { try await cache.invalidate(group: "all", settlingFor: window) }
+                await insist { try await cache.invalidate(group: "group\(group)", settlingFor: window) }
             default:
-                await insist { try await functions.rows.invalidate(row) }
-                await insist { try await functions.texts[group].invalidate(row) }
-                if row < ClientPlan.largeRows { await insist { try await functions.large.invalidate(row) } }
+                await insist { try await functions.rows.invalidate(row, settlingFor: window) }
+                await insist { try await functions.texts[group].invalidate(row, settlingFor: window) }
+                if row < ClientPlan.largeRows {
+                    await insist { try await functions.large.invalidate(row, settlingFor: window) }
+                }
             }
             history.record(Event(kind: .invalidation, row: row, version: version, begin: begin, end: monotonicNow()))
             try? await Task.sleep(for: .milliseconds(.random(in: 2...30)))

@@ -7,11 +7,14 @@ struct Coordinator {
     let seconds: Double
     let mistake: String?
 
-    /// One server, then a fleet of three, then one that evicts nothing and refuses what it has no room for.
+    /// One server, then a fleet of three, then one that evicts nothing and refuses what it has no room for, then one with
+    /// room for all before a database whose replica lags.
     func run() async throws -> Findings {
         var findings = Findings()
-        for servers in [Servers(count: 1), Servers(count: 3), Servers(count: 1, evicts: false)] {
-            let part = try await torture(servers, seconds: seconds / 3)
+        for servers in [
+            Servers(count: 1), Servers(count: 3), Servers(count: 1, evicts: false), Servers(count: 1, lags: true),
+        ] {
+            let part = try await torture(servers, seconds: seconds / 4)
             print("\(servers): \(part.text)\n")
             findings.add(part)
         }
@@ -21,11 +24,19 @@ struct Coordinator {
     private struct Servers: CustomStringConvertible {
         var count: Int
         var evicts = true
+        /// Before a replica that lags. What is lost of marks and stamps would be a window that ends early.
+        var lags = false
 
         var tasks: Int { 100 }
 
+        /// So little memory that it evicts all the time.
+        var options: [String] { lags ? [] : ["-m", "2"] + (evicts ? [] : ["-M"]) }
+
+        var faults: [Fault] { lags ? [.clientKilled, .clientStopped, .clientDeployed] : Fault.allCases }
+
         var description: String {
             "\(count == 1 ? "one server" : "\(count) servers")\(evicts ? "" : " that gets full")"
+                + (lags ? " before a replica that lags" : "")
         }
     }
 
@@ -37,6 +48,8 @@ struct Coordinator {
         var histories: [String] = []
         var stops: [Stop] = []
         var generation = 0
+        /// The index of each client's release.
+        var versions: [Int: Int] = [:]
     }
 
     private func torture(_ kind: Servers, seconds: Double) async throws -> Findings {
@@ -45,10 +58,7 @@ struct Coordinator {
         defer { try? FileManager.default.removeItem(at: folder) }
         let database = folder.appending(path: "database").path
         _ = try SharedDatabase(path: database)
-        // So little memory that it evicts all the time.
-        let servers = try (0..<kind.count).map { _ in
-            try MemcachedProcess(.tcp, options: ["-m", "2"] + (kind.evicts ? [] : ["-M"]))
-        }
+        let servers = try (0..<kind.count).map { _ in try MemcachedProcess(.tcp, options: kind.options) }
         defer { for server in servers { server.stop() } }
         let begin = monotonicNow()
         let calm = begin + Int64(seconds * 0.75 * 1e9)
@@ -59,7 +69,9 @@ struct Coordinator {
             let history = folder.appending(path: "history-\(fleet.generation)").path
             let plan = ClientPlan(
                 number: number, servers: servers.map(\.address), database: database, history: history,
-                tasks: kind.tasks, skew: .milliseconds(.random(in: -500...500)), mistake: mistake, calm: calm, end: end)
+                tasks: kind.tasks, skew: .milliseconds(.random(in: -500...500)), mistake: mistake,
+                version: fleet.versions[number, default: 0],
+                lag: kind.lags ? .random(in: 1...ClientPlan.longestLag) : 0, calm: calm, end: end)
             fleet.current[number] = fleet.histories.count
             fleet.histories.append(history)
             fleet.processes[number] = try MemcachedProcess.spawn(CommandLine.arguments[0], plan.arguments)
@@ -75,11 +87,15 @@ struct Coordinator {
             let server = servers[Int.random(in: 0..<kind.count)]
             guard let process = fleet.processes[client] else { continue }
             // A client that has ended by itself has crashed, which is noticed at the end.
-            if deck.isEmpty { deck = Fault.allCases.shuffled() }
+            if deck.isEmpty { deck = kind.faults.shuffled() }
             let fault = deck.removeLast()
             faults[fault.rawValue, default: 0] += 1
             switch fault {
-            case .clientKilled:
+            case .clientKilled, .clientDeployed:
+                // A deploy goes forth or back, one process after the other.
+                if fault == .clientDeployed {
+                    fleet.versions[client] = 1 - fleet.versions[client, default: 0]
+                }
                 kills.append(monotonicNow())
                 kill(process, SIGKILL)
                 waitpid(process, nil, 0)
@@ -103,8 +119,8 @@ struct Coordinator {
         }
         let crashed = try await ends(of: fleet, by: end + 15_000_000_000)
         var findings = Checker.check(
-            fleet.histories.map(History.events), calm: calm, stops: fleet.stops, kills: kills, cachesInCalm: kind.evicts
-        )
+            fleet.histories.map(History.events), calm: calm, stops: fleet.stops, kills: kills,
+            cachesInCalm: kind.evicts && !kind.lags, settled: kind.lags ? ClientPlan.settled : 0)
         findings.faults = faults
         findings.crashedClients = crashed
         return findings
@@ -140,6 +156,7 @@ private func flush(_ server: MemcachedProcess) async throws {
 /// What goes wrong.
 enum Fault: String, CaseIterable {
     case clientKilled = "clients killed"
+    case clientDeployed = "clients deployed, forth or back"
     case clientStopped = "clients stopped"
     case serverRestarted = "servers restarted"
     case serverStopped = "servers stopped"

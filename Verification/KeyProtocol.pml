@@ -20,6 +20,9 @@
 #ifndef UPDATES
 #define UPDATES 2   /* each invalidates the key or one of the groups */
 #endif
+#ifndef UPDATERS
+#define UPDATERS 1
+#endif
 #ifndef EVICTIONS
 #define EVICTIONS 1 /* of any key */
 #endif
@@ -44,6 +47,11 @@
 #ifndef RESTARTS
 #define RESTARTS 0  /* of the value key's server, whose CAS ids then begin again; only with leases that are read back */
 #endif
+#ifdef SETTLING         /* invalidations have a window, and loads read from a replica that lags */
+#define LOADED rep
+#else
+#define LOADED db
+#endif
 #ifndef WAIT_LIMIT
 #define WAIT_LIMIT 1 /* whether a caller may lose patience and load without a lease */
 #endif
@@ -65,6 +73,19 @@
 byte v_kind, v_version, v_stamp1, v_stamp2;
 byte v_token;   /* of the pending item, or of the claim on the value; 0 for no claim */
 bool v_stale;
+#ifdef SOFT             /* an update may expire the key or the first group, in place of invalidating it */
+byte s1 = 1, softFresh = 1; /* the soft half of the first group's stamp, beside g1 */
+byte v_soft;            /* of what stands under the value key */
+bool v_expired;         /* the key was expired since the lease was taken */
+byte softAcked;         /* the version that has to be served as fresh */
+#endif
+#ifdef SETTLING
+bool w_open;            /* the window of the update runs; the replica catches up before it ends */
+byte rep, settledAcked; /* what the replica says; the version whose window is over */
+bool v_window;          /* the mark or the lease carries the window */
+bool v_settled;         /* the value is served in the window only */
+bool g_window;          /* a group's stamp carries it */
+#endif
 /* Each state has one of its own: the token of a pending item; of a value, who filled it and who claims it. */
 byte v_cas;
 
@@ -89,6 +110,12 @@ bool f_claims[FLIGHTS];     /* it refreshes a value, which stays */
 bool f_filled[FLIGHTS];     /* the store has confirmed its fill */
 bool f_orphaned[FLIGHTS];   /* it has ended, and the register may carry its token still: its process takes that over */
 bool f_leaseOver[FLIGHTS];
+#ifdef SOFT
+byte f_soft[FLIGHTS];
+#endif
+#ifdef SETTLING
+bool f_window[FLIGHTS], f_settling[FLIGHTS];
+#endif
 /* I3: its lease runs, its load has begun, and nothing has taken the register from it. */
 bool f_holds[FLIGHTS];
 #ifdef READ_BACK
@@ -109,13 +136,36 @@ byte k;
 
 /*
  * CAS ids. Of a pending item: the token; of a value: 16 times the token of the load that filled it, its identity, and the
- * token of the claim. 8 is added to an item whose old value a refresh has removed, 128 where the lease was prolonged.
+ * token of the claim. 64 is added where the key was expired, 8 to an item whose old value a refresh has removed, 128 where the lease was prolonged.
  */
-#define identityOf(kind, cas) (kind == VALUE -> (cas % 128) / 16 : 0)
+#define identityOf(kind, cas) (kind == VALUE -> (cas % 64) / 16 : 0)
+
+inline removeV() {
+    v_kind = ABSENT; v_version = 0; v_token = 0; v_stamp1 = 0; v_stamp2 = 0; v_stale = 0; v_cas = 0;
+#ifdef SOFT
+    v_soft = 0; v_expired = 0;
+#endif
+#ifdef SETTLING
+    v_window = 0; v_settled = 0;
+#endif
+    skip
+}
 
 inline fillV(version, f, stamp1, stamp2) {
     v_kind = VALUE; v_version = version; v_token = 0; v_stamp1 = stamp1; v_stamp2 = stamp2; v_stale = 0;
-    v_cas = 16 * (f + 1)
+#ifdef SOFT
+    v_stale = v_expired; v_expired = 0; v_soft = f_soft[f];
+#endif
+#ifdef SETTLING
+    v_settled = f_settling[f];
+    if
+    :: f_settling[f] && !w_open -> removeV() /* too late: it is not stored */
+    :: else -> v_cas = 16 * (f + 1)
+    fi;
+#else
+    v_cas = 16 * (f + 1);
+#endif
+    skip
 }
 
 /* What a flight writes when it takes the lease. */
@@ -123,6 +173,12 @@ inline occupyV(f) {
     if
     :: f_claims[f] -> v_cas = v_cas - v_token + f + 1
     :: else ->
+#ifdef SOFT
+        v_soft = f_soft[f];
+#endif
+#ifdef SETTLING
+        v_window = f_window[f]; v_settled = 0;
+#endif
         v_kind = PENDING; v_version = 0; v_stamp1 = f_stamp1[f]; v_stamp2 = f_stamp2[f]; v_stale = 0; v_cas = f + 1;
 #if RESTARTS /* an id that was told before the restart comes again, once */
         if
@@ -131,10 +187,12 @@ inline occupyV(f) {
         fi
 #endif
     fi;
+#ifdef SOFT
+    v_expired = 0;
+#endif
     v_token = f + 1
 }
 
-inline removeV() { v_kind = ABSENT; v_version = 0; v_token = 0; v_stamp1 = 0; v_stamp2 = 0; v_stale = 0; v_cas = 0 }
 
 #ifdef COUNTED_STAMPS /* planted: a counter, which starts again where it was evicted */
 inline newStamp(g) { g = 1 }
@@ -147,15 +205,37 @@ inline nextStamp(g) { newStamp(g) }
 inline readV() {
     atomic {
         kind = v_kind; version = v_version; token = v_token; stamp1 = v_stamp1; stamp2 = v_stamp2; stale = v_stale;
+#ifdef SOFT
+        soft = v_soft; expired = v_expired;
+#endif
+#ifdef SETTLING
+        window = v_window && w_open; settled = v_settled;
+#endif
         cas = v_cas
     }
 }
 
-inline readGroups() { now1 = g1; now2 = g2 }
+inline readGroups() {
+    now1 = g1; now2 = g2;
+#ifdef SOFT
+    nowSoft = s1;
+#endif
+#ifdef SETTLING
+    groupWindow = g_window && w_open;
+#endif
+    skip
+}
 
 /* Equal states are found to be equal. */
 inline forget() {
-    kind = 0; version = 0; token = 0; stamp1 = 0; stamp2 = 0; cas = 0; now1 = 0; now2 = 0; stale = 0
+    kind = 0; version = 0; token = 0; stamp1 = 0; stamp2 = 0; cas = 0; now1 = 0; now2 = 0; stale = 0;
+#ifdef SOFT
+    soft = 0; nowSoft = 0; expired = 0;
+#endif
+#ifdef SETTLING
+    window = 0; settled = 0; groupWindow = 0;
+#endif
+    skip
 }
 
 /* The flight of a process whose lease is being taken; `flights` for none. */
@@ -171,6 +251,16 @@ inline depart(keepsValue) {
     f = flights; flights++;
     f_state[f] = starting; f_process[f] = process; f_stamp1[f] = now1; f_stamp2[f] = now2; f_over[f] = cas;
     f_claims[f] = keepsValue;
+#ifdef SOFT
+    f_soft[f] = nowSoft;
+#endif
+#ifdef SETTLING
+#ifdef FORGET_WINDOW /* planted: of the item that it replaces */
+    f_window[f] = groupWindow;
+#else
+    f_window[f] = window || groupWindow;
+#endif
+#endif
 #ifdef LOAD_BEFORE_STAMPS
     f_version[f] = early;
 #endif
@@ -310,7 +400,10 @@ proctype Flight(byte f) {
             f_state[f] = loading;
             /* The loader begins, only now that the token stands in the store. It may begin later, which is better. */
 #ifndef LOAD_BEFORE_STAMPS
-            f_version[f] = db;
+            f_version[f] = LOADED;
+#endif
+#ifdef SETTLING
+            f_settling[f] = f_window[f] && w_open;
 #endif
             if
             :: crashes > 0 -> crashes--; f_state[f] = stuck; goto over
@@ -412,6 +505,13 @@ over:
 }
 
 proctype Reader(byte id; byte process) {
+#ifdef SOFT
+    byte soft, nowSoft, needFresh;
+    bool expired;
+#endif
+#ifdef SETTLING
+    bool window, settled, groupWindow;
+#endif
     byte calls, need, kind, version, token, stamp1, stamp2, cas, now1, now2, suspect, f;
     /* What stood there when a refresh began, and what it keeps while it loads. */
     byte wasValue, wasLease, kept;
@@ -424,6 +524,12 @@ proctype Reader(byte id; byte process) {
     :: calls < CALLS ->
         atomic {
             calls++; need = acked; refreshing = 0;
+#ifdef SOFT
+            needFresh = (acked > softAcked -> acked : softAcked);
+#endif
+#ifdef SETTLING
+            need = settledAcked;
+#endif
             if
             /* A refresh wants what is there now. */
             :: refreshes > 0 -> refreshes--; refreshing = 1; need = db
@@ -445,6 +551,23 @@ again:
 #define isRunning (token != 0 && !f_leaseOver[token - 1] && !(f_orphaned[token - 1] && f_process[token - 1] == process))
 #define isNewer (identityOf(kind, cas) != wasValue && identityOf(kind, cas) != wasLease)
 #define isCurrent (stamp1 == now1 && stamp2 == now2)
+#ifdef SOFT
+#define isStale (stale || soft != nowSoft)
+/* What is told of it is fresh by what was read. */
+#define mayShare(f) (f_soft[f] == nowSoft && !expired)
+#else
+#define isStale stale
+#ifdef SETTLING
+#define mayShare(f) (f_state[f] == loading || !f_settling[f] || w_open)
+#else
+#define mayShare(f) true
+#endif
+#endif
+#ifdef SETTLING
+#define isGone (kind == VALUE && settled && !w_open)
+#else
+#define isGone false
+#endif
 decide:
         atomic {
         if
@@ -457,9 +580,13 @@ decide:
         :: now1 != 0 && now2 != 0
         fi;
         if
-        :: kind == VALUE && isCurrent && !refreshing && (!stale || isRunning) ->
+        :: isGone -> goto acquire
+        :: !isGone && kind == VALUE && isCurrent && !refreshing && (!isStale || isRunning) ->
+#ifdef SOFT
+            assert(isStale || version >= needFresh /* expired */);
+#endif
             goto serve                                              /* rules 1 and 2 */
-        :: kind == VALUE && isCurrent && !refreshing && stale && !isRunning ->
+        :: !isGone && kind == VALUE && isCurrent && !refreshing && isStale && !isRunning ->
             goto claim                                              /* rule 3 */
         /* Of a load that began after this refresh did. */
         :: kind == VALUE && isCurrent && refreshing && !stale && isNewer ->
@@ -485,15 +612,15 @@ decide:
             goto wait                                               /* rule 4 */
         /* A lease under other stamps may be newer than the stamps that were read: these are read again, and then, after
            the lease was seen, they tell. */
-        :: kind != ABSENT && !isCurrent && isRunning && token != suspect ->
+        :: !isGone && kind != ABSENT && !isCurrent && isRunning && token != suspect ->
 #ifdef NO_SECOND_LOOK /* planted */
             goto acquire;
 #endif
             suspect = token; forget(); goto again
-        :: kind != ABSENT && !isCurrent && isRunning && token == suspect ->
+        :: !isGone && kind != ABSENT && !isCurrent && isRunning && token == suspect ->
             goto acquire                                            /* rule 5 */
 #endif
-        :: (kind == ABSENT || (kind == PENDING && !isRunning) || (kind == VALUE && !isCurrent && !isRunning)) ->
+        :: !isGone && (kind == ABSENT || (kind == PENDING && !isRunning) || (kind == VALUE && !isCurrent && !isRunning)) ->
             goto acquire                                            /* rule 5 */
 #ifdef JOIN_TOKEN_ONLY
         :: kind == VALUE && !isCurrent && isRunning -> goto acquire
@@ -537,9 +664,14 @@ wait:
 #else
         f = token - 1;
         if
-        :: atomic { f_process[f] == process && f_state[f] == loading && !refreshing && !f_leaseOver[f] -> forget(); goto share }
+        :: atomic { f_process[f] == process && f_state[f] == loading && !refreshing && !f_leaseOver[f] && mayShare(f) -> forget(); goto share }
         /* Of a load that has landed, whose fill is under way: its value, by the token that was read. */
-        :: atomic { f_process[f] == process && f_state[f] == landed && !refreshing -> version = f_version[f]; goto serve }
+        :: atomic { f_process[f] == process && f_state[f] == landed && !refreshing && mayShare(f) ->
+            version = f_version[f];
+#ifdef SOFT
+            assert(version >= needFresh);
+#endif
+            goto serve }
 #ifdef TAKE_OVER_LANDED /* planted */
         :: f_process[f] == process && f_state[f] == landed -> goto acquire
 #endif
@@ -615,7 +747,15 @@ await:
 
 share:
         if
-        :: atomic { (f_state[f] == landed || f_state[f] == ended) -> version = f_version[f]; goto serve }
+        :: atomic { (f_state[f] == landed || f_state[f] == ended) -> version = f_version[f];
+#ifdef SOFT
+            assert(version >= needFresh);
+#endif
+#ifdef SETTLING
+            /* What was loaded in the window is told to all who share the load. */
+            if :: f_settling[f] -> goto answered :: else fi;
+#endif
+            goto serve }
         :: atomic { f_leaseOver[f] && f_state[f] != landed && f_state[f] != ended -> forget(); goto again }
         fi;
 
@@ -629,7 +769,7 @@ unleased:
             do
             :: k < READERS ->
                 if
-                :: u_state[k] == 1 && PROCESS_OF(k) == process -> u_state[k] = 2; u_version[k] = db
+                :: u_state[k] == 1 && PROCESS_OF(k) == process -> u_state[k] = 2; u_version[k] = LOADED
                 :: else
                 fi;
                 k++
@@ -659,20 +799,81 @@ answered:
 
 /* Changes the database, then invalidates. */
 proctype Updater() {
-    byte updates;
+    byte updates, mine;
+#ifdef SOFT
+    byte cas, hard, soft;
+    bool isThere;
+#endif
     do
     :: updates < UPDATES ->
-        atomic { db++; updates++ }
+        atomic { db++; updates++; mine = db }
         if
 #ifdef SPARE_PENDING /* planted: an exact invalidation leaves a pending item alone */
         :: atomic { if :: v_kind == VALUE -> removeV(); releaseHolders() :: else fi }
+#elif defined(SETTLING)
+        :: atomic { removeV(); releaseHolders(); v_kind = PENDING; v_cas = 8; v_window = 1; w_open = 1 }
 #else
         :: atomic { removeV(); releaseHolders() }
 #endif
-        :: atomic { nextStamp(g1); releaseHolders() }
-        :: atomic { nextStamp(g2); releaseHolders() }
+#ifdef SPARE_SERVER /* planted: the first group's new stamp goes to all servers but the value's */
+        :: skip
+#else
+        :: atomic { nextStamp(g1); releaseHolders();
+#ifdef SETTLING
+            g_window = 1; w_open = 1;
+#endif
+            skip }
+#endif
+        :: atomic { nextStamp(g2); releaseHolders();
+#ifdef SETTLING
+            g_window = 1; w_open = 1;
+#endif
+            skip }
+#ifdef SOFT
+        :: goto expireKey
+        :: goto expireGroup
+#endif
         fi;
-        acked = db
+        atomic { if :: acked < mine -> acked = mine :: else fi };
+#ifdef SOFT
+        goto updated;
+expireKey:
+        atomic { isThere = v_kind != ABSENT; cas = v_cas }
+        atomic {
+            if
+#ifdef SPARE_EXPIRED /* planted: what is being loaded is left alone */
+            :: isThere && v_cas == cas && v_kind == PENDING
+#else
+            :: isThere && v_cas == cas && v_kind == PENDING ->
+                if :: v_cas < 64 -> v_cas = v_cas + 64 :: else fi;
+                v_expired = 1
+#endif
+            :: isThere && v_cas == cas && v_kind == VALUE ->
+                if :: v_cas < 64 -> v_cas = v_cas + 64 :: else fi;
+                v_stale = 1; v_expired = (v_token != 0)
+            :: isThere && v_cas != cas -> goto expireKey
+            :: !isThere
+            fi
+        }
+        atomic { if :: softAcked < mine -> softAcked = mine :: else fi };
+        goto updated;
+expireGroup:
+        atomic { hard = g1; soft = s1 }
+        atomic {
+            if
+#ifdef REVIVE_STAMP /* planted: whatever stands there */
+            :: true -> g1 = hard; softFresh++; s1 = softFresh
+#else
+            :: g1 == hard && s1 == soft && hard != 0 -> softFresh++; s1 = softFresh
+            :: hard == 0
+            :: !(g1 == hard && s1 == soft) && hard != 0 -> goto expireGroup
+#endif
+            fi
+        }
+        atomic { if :: softAcked < mine -> softAcked = mine :: else fi };
+updated:
+        atomic { isThere = 0; cas = 0; hard = 0; soft = 0 }
+#endif
     :: else -> break
     od
 }
@@ -694,6 +895,10 @@ endWorld:
     :: atomic { evictions > 0 && g1 != 0 -> evictions--; g1 = 0; releaseHolders() }
     :: atomic { evictions > 0 && g2 != 0 -> evictions--; g2 = 0; releaseHolders() }
     :: atomic { stales > 0 && v_kind == VALUE && !v_stale -> stales--; v_stale = 1 }
+#ifdef SETTLING
+    :: atomic { rep < db -> rep = db }
+    :: atomic { w_open && rep == db && acked == db -> w_open = 0; settledAcked = db }
+#endif
 #if RESTARTS
     :: atomic { restarts > 0 -> restarts--; oldID = f_told[0]; removeV(); releaseHolders();
 #ifndef TOLD_OVER_RESTART /* planted: an id that was told is good for ever */
@@ -727,6 +932,9 @@ init {
         :: else -> k = 0; break
         od;
         run Updater();
+#if UPDATERS == 2
+        run Updater();
+#endif
         run World()
     }
 }

@@ -37,6 +37,9 @@ public struct Cache: Sendable {
     ///     before, and that of the next one. See the article *Deploys*.
     ///   - canInvalidateAll: whether ``invalidateAll()`` can be used, for which each hit reads one more key. It is to be
     ///     the same in all processes: raise the version with it.
+    ///   - warmGroupCount: of how many groups, those that are read most, this process reads the stamps every three seconds
+    ///     from each server: a server that is full of larger values loses those of groups that are quiet within seconds,
+    ///     and all values of the group with them (`CacheStatistics.Snapshot.lostStamps`).
     ///   - policy: the options of functions and values that are given none of their own.
     ///   - clock: what freshness and leases are counted by.
     ///   - observer: is told everything that happens, for statistics and metrics.
@@ -52,7 +55,7 @@ public struct Cache: Sendable {
     /// `invalidKey` of every call.
     public init(
         store: any CacheStore, namespace: String, version: String = "1", invalidatesAlso: [String] = [],
-        canInvalidateAll: Bool = false, policy: CachePolicy = CachePolicy(),
+        canInvalidateAll: Bool = false, warmGroupCount: Int = 0, policy: CachePolicy = CachePolicy(),
         clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         logger: Logger = Logger(label: "swift-cache-utils"), troubleLevel: Logger.Level? = .warning,
         background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild
@@ -64,7 +67,7 @@ public struct Cache: Sendable {
         engine = ReadThroughCache(
             store: store, clock: clock,
             observer: LoggingObserver(logger: logger, troubleLevel: troubleLevel, clock: clock, next: observer),
-            background: background)
+            background: background, warmGroupCount: warmGroupCount)
     }
 
     /// Whether this package was built for debugging.
@@ -85,7 +88,8 @@ public struct Cache: Sendable {
     ///
     /// A run of the function may serve many calls, in this process and in others:
     ///
-    /// - It runs in a task of its own, which is not cancelled when the caller is. That task has the caller's task-local
+    /// - It runs in a task of its own, which is not cancelled when the caller is, but when its lease is over and nobody
+    ///   waits for it any more; a background refresh is not. That task has the caller's task-local
     ///   values, its priority or that of a more urgent caller who waits, and prefers the caller's executor (with Swift
     ///   6.3 or newer). A background refresh may outlive the caller's request, and has only the task-local values that
     ///   `background` of the cache takes over.

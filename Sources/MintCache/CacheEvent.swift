@@ -111,16 +111,20 @@ public struct CacheEvent: Sendable {
     public var reason: Reason?
     /// Why, for the kinds that say so.
     public var error: (any Error)?
+    /// How long the load took, for what came of one: `fill`, `fillDropped` and `loadFailed`.
+    public var duration: Duration?
 
     /// Makes an event.
     public init(
-        kind: Kind, key: StoreKey, function: String = "", reason: Reason? = nil, error: (any Error)? = nil
+        kind: Kind, key: StoreKey, function: String = "", reason: Reason? = nil, error: (any Error)? = nil,
+        duration: Duration? = nil
     ) {
         self.kind = kind
         self.key = key
         self.function = function
         self.reason = reason
         self.error = error
+        self.duration = duration
     }
 }
 

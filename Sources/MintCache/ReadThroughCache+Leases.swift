@@ -30,16 +30,24 @@ extension ReadThroughCache {
         else { return }
         underWay.begin()
         // Nobody is let go while it is open whether the lease goes on.
-        flight.letGo(after: policy.leaseFor / 4 + longer) { [flights] in flights.orphan(flight) }
+        letGo(flight, after: policy.leaseFor / 4 + longer)
         Task.detached { [self] in
             let isProlonged = await isProlonged(flight, by: longer)
             prolongation.resolve(.success(()))
             if isProlonged {
                 schedule(after: longer, flight) { [self] in prolong(flight, held: held + longer) }
             } else {
-                flight.letGo(after: policy.leaseFor / 4) { [flights] in flights.orphan(flight) }
+                letGo(flight, after: policy.leaseFor / 4)
             }
             underWay.end()
+        }
+    }
+
+    /// Lets all who share a load go when a time is over.
+    func letGo(_ flight: some AnyFlight, after duration: Duration) {
+        flight.letGo(after: duration) { [flights] in
+            flights.orphan(flight)
+            flight.loseLease()
         }
     }
 

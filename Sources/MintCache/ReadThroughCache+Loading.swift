@@ -5,11 +5,12 @@ extension ReadThroughCache {
         _ acquisition: Acquisition, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ start: LoadStarter,
         _ load: @escaping Loader<Value>
     ) -> (flight: any AnyFlight, own: Flight<Value>?) {
-        let flight = Flight<Value>(acquisition, entry, in: self, deadlines: deadlines)
+        let flight = Flight<Value>(
+            acquisition, entry, isBackground: start.isBackground, in: self, deadlines: deadlines)
         if let other = flights.enter(flight) { return (other, nil) }
         underWay.begin()
         // However long the load takes, nobody waits for it longer than its lease runs.
-        flight.letGo(after: entry.policy.leaseFor) { [flights] in flights.orphan(flight) }
+        letGo(flight, after: entry.policy.leaseFor)
         flight.load.runs(in: start { await self.fly(flight, coder, load) })
         return (flight, flight)
     }
@@ -73,10 +74,11 @@ extension ReadThroughCache {
 
     func run<Value: Sendable>(_ load: Loader<Value>, for entry: CacheEntry) async throws -> Value {
         report(.load, entry)
+        let began = clock.elapsed
         do {
             return try await load()
         } catch {
-            report(.loadFailed, entry, error: error)
+            report(.loadFailed, entry, error: error, duration: clock.elapsed - began)
             throw error
         }
     }
@@ -150,8 +152,8 @@ extension ReadThroughCache {
         let entry = flight.entry
         do {
             let isWritten = try await write(outcome, flight)
-            guard case .value = outcome else { return .ended(isWritten ? .released : .dropped) }
-            report(isWritten ? .fill : .fillDropped, entry)
+            guard case .value(let loaded) = outcome else { return .ended(isWritten ? .released : .dropped) }
+            report(isWritten ? .fill : .fillDropped, entry, duration: loaded.took)
             return .ended(isWritten ? .stored : .dropped)
         } catch let error as CacheError where error.isRefusal {
             report(error.code == .valueTooLarge ? .notCached : .storeTrouble, entry, error: error)

@@ -25,13 +25,16 @@ public final class ReadThroughCache: Sendable {
     let failures = RecentFailures()
     let pending = PendingInvalidations()
     let underWay = UnderWay()
+    private let warmGroups: WarmGroups?
 
     /// Makes a cache on a store.
     ///
-    /// - Parameter background: what background refreshes take over from the calls that begin them.
+    /// - Parameters:
+    ///   - background: what background refreshes take over from the calls that begin them.
+    ///   - warmGroupCount: of how many groups, those that are read most, to read the stamps every few seconds.
     public init(
         store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
-        background: BackgroundContext = .none
+        background: BackgroundContext = .none, warmGroupCount: Int = 0
     ) {
         self.store = store
         parts = store.parts
@@ -43,6 +46,8 @@ public final class ReadThroughCache: Sendable {
         deadlines = Deadlines(clock: clock)
         unleased = SerialLoads(deadlines: deadlines, underWay: underWay)
         refreshes = SerialLoads(deadlines: deadlines, underWay: underWay)
+        warmGroups = warmGroupCount > 0 ? WarmGroups(warmGroupCount) : nil
+        if let warmGroups { Self.keepWarm(warmGroups, clock: clock, of: self) }
     }
 
     // MARK: Reading
@@ -126,6 +131,7 @@ public final class ReadThroughCache: Sendable {
     func ask(for entry: CacheEntry) async throws -> Answer? {
         do {
             guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
+            if let warmGroups { warmGroups.note(entry.groups) }
             // Not handed on by `part(of:)`: all threads would count the references to the store at one place.
             let (item, generations) =
                 isOnePart
@@ -234,9 +240,13 @@ public final class ReadThroughCache: Sendable {
     }
 
     func report(
-        _ kind: CacheEvent.Kind, _ entry: CacheEntry, reason: CacheEvent.Reason? = nil, error: (any Error)? = nil
+        _ kind: CacheEvent.Kind, _ entry: CacheEntry, reason: CacheEvent.Reason? = nil, error: (any Error)? = nil,
+        duration: Duration? = nil
     ) {
-        report(CacheEvent(kind: kind, key: entry.key, function: entry.options.function, reason: reason, error: error))
+        report(
+            CacheEvent(
+                kind: kind, key: entry.key, function: entry.options.function, reason: reason, error: error,
+                duration: duration))
     }
 
     package func report(_ event: CacheEvent) { observer.record(event) }

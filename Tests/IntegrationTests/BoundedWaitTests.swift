@@ -49,6 +49,53 @@ struct BoundedWaitTests {
         for caller in callers { _ = try await caller.value }
     }
 
+    /// Who is there when a lease is over.
+    enum Audience: CaseIterable, Sendable {
+        case nobody, theCaller, aBackgroundRefresh
+        /// Whoever shares the load is let go when its lease is over, and loads for itself.
+        case another
+    }
+
+    @Test("is all that keeps a load from being cancelled whose lease is over", arguments: Audience.allCases)
+    func cancellation(audience: Audience) async throws {
+        let bench = Bench(InMemoryStore())
+        let (started, gate, cancelled, loads) = (Gate(), Gate(), Counter(), Counter())
+        let value = bench.cache.cached("value", ttl: .seconds(10), leaseFor: .seconds(10)) {
+            guard loads.increment() == (audience == .aBackgroundRefresh ? 2 : 1) else { return 0 }
+            return await withTaskCancellationHandler {
+                started.open()
+                try? await gate.pass()
+                return 1
+            } onCancel: {
+                cancelled.increment()
+                gate.open()
+            }
+        }
+        if audience == .aBackgroundRefresh {
+            _ = try await value()
+            await bench.settle()
+            bench.clock.advance(by: .seconds(10))
+        }
+        let caller = Task { try await value() }
+        try await started.pass()
+        let other = audience == .another ? Task { try await value() } : nil
+        for _ in 0..<200 { await Task.yield() }
+        if audience != .theCaller { caller.cancel() }
+        for _ in 0..<200 { await Task.yield() }
+        if audience == .aBackgroundRefresh { #expect(try await caller.value == 0) }
+        // To the end of the longest lease, in steps that let it be prolonged.
+        for _ in 0..<60 {
+            bench.clock.advance(by: .milliseconds(500))
+            for _ in 0..<50 { await Task.yield() }
+        }
+        let isCancelled = audience == .nobody || audience == .another
+        if isCancelled { try await eventually { cancelled.value == 1 } }
+        #expect(cancelled.value == (isCancelled ? 1 : 0))
+        gate.open()
+        if audience == .theCaller { #expect(try await caller.value == 1) }
+        _ = try await other?.value
+    }
+
     @Test("does not depend on the wall clock, which may be set back", arguments: Place.allCases)
     func clockSetBack(place: Place) async throws {
         let scripted = ScriptedStore(InMemoryStore())

@@ -13,10 +13,16 @@ final class Flight<Value: Sendable>: AnyFlight {
     /// The same for the caller whose load it is.
     let ownFill = Promise<FillEnd>()
     let lease = HeldLease()
+    /// Whether it is to fill although nobody may wait for it.
+    private let isBackground: Bool
 
-    init(_ acquisition: Acquisition, _ entry: CacheEntry, in cache: AnyObject, deadlines: Deadlines) {
+    init(
+        _ acquisition: Acquisition, _ entry: CacheEntry, isBackground: Bool = false, in cache: AnyObject,
+        deadlines: Deadlines
+    ) {
         self.acquisition = acquisition
         self.entry = entry
+        self.isBackground = isBackground
         load = SharedLoad(LoadFrame(entry.key, of: cache, token: acquisition.token), deadlines: deadlines)
     }
 
@@ -27,6 +33,11 @@ final class Flight<Value: Sendable>: AnyFlight {
             landed.resolve(.success(nil))
             fill.resolve(.success(nil))
         }
+    }
+
+    /// The lease is over: as a rule the value is not going to be stored, so the load is for those who wait.
+    func loseLease() {
+        if !isBackground { load.cancelWhenAlone() }
     }
 
     /// Tells all who wait what came of the fill.
@@ -75,6 +86,8 @@ protocol AnyFlight: Sendable {
     var lease: HeldLease { get }
 
     func letGo(after duration: Duration, then: @escaping @Sendable () -> Void)
+
+    func loseLease()
 
     @discardableResult
     func waitForFill() async throws -> FillEnd?

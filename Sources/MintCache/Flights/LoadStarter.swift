@@ -1,18 +1,20 @@
 /// How the task of a load is started.
 struct LoadStarter: Sendable {
+    /// Whether the load is to be stored whoever waits for it.
+    let isBackground: Bool
     private let start: @Sendable (_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never>
 
     func callAsFunction(_ body: @escaping @Sendable () async -> Void) -> Task<Void, Never> { start(body) }
 
     /// For a caller that waits: with its task-local values, its priority and the executor that it prefers.
-    static let forCaller = LoadStarter { body in
+    static let forCaller = LoadStarter(isBackground: false) { body in
         Task(executorPreference: preferredExecutor) { await body() }
     }
 
     /// For a refresh that nobody waits for and that may outlive the caller's request: with its priority and executor,
     /// and of its task-local values only those that the context carries over.
     static func inBackground(_ context: BackgroundContext) -> LoadStarter {
-        LoadStarter { body in
+        LoadStarter(isBackground: true) { body in
             let rebind = context.capture()
             return Task.detached(executorPreference: preferredExecutor, priority: Task.currentPriority) {
                 await rebind(body)

@@ -11,6 +11,8 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
     private let shared = Promise<Outcome?>()
     private let deadlines: Deadlines
     private let bound = Mutex<(ticket: Deadlines.Ticket?, isOver: Bool)>((nil, false))
+    /// How many wait, whether the load is of no use to anybody else, and whether it has ended.
+    private let waiters = Mutex<(count: Int, areAll: Bool, isOver: Bool)>((0, false, false))
     private let task = Mutex<(running: Task<Void, Never>?, priority: TaskPriority)>((nil, .background))
 
     init(_ frame: LoadFrame, deadlines: Deadlines) {
@@ -45,9 +47,30 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
         if let outdated { deadlines.cancel(outdated) }
     }
 
+    /// From now on the load is of use to those only who wait for it: when none does, it is cancelled.
+    func cancelWhenAlone() {
+        let isAlone = waiters.withLock { waiters in
+            waiters.areAll = true
+            return waiters.count == 0 && !waiters.isOver
+        }
+        if isAlone { cancel() }
+    }
+
+    private func leave() {
+        let isAlone = waiters.withLock { waiters in
+            waiters.count -= 1
+            // Its task goes on to store what was loaded.
+            return waiters.areAll && waiters.count == 0 && !waiters.isOver
+        }
+        if isAlone { cancel() }
+    }
+
+    private func cancel() { task.withLock { $0.running }?.cancel() }
+
     /// Tells all who wait what came of the load.
     func end(_ result: Result<Outcome, any Error>) {
         frame.end()
+        waiters.withLock { $0.isOver = true }
         own.resolve(result)
         shared.resolve(result.map(Optional.some))
     }
@@ -76,7 +99,9 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
 
     /// Waits for something that comes of the load, and makes it as urgent as the caller is.
     func wait<Result: Sendable>(for promise: Promise<Result>) async throws -> Result {
-        try await frame.whileAwaited {
+        waiters.withLock { $0.count += 1 }
+        defer { leave() }
+        return try await frame.whileAwaited {
             raise(to: Task.currentPriority)
             guard #available(macOS 26, iOS 26, tvOS 26, watchOS 26, visionOS 26, *) else {
                 return try await promise.value()

@@ -10,7 +10,7 @@ public final class ReadThroughCache: Sendable {
     let store: any CacheStore
     /// The parts of the store, and whether it is its only one.
     let parts: [any CacheStore]
-    private let isOnePart: Bool
+    let isOnePart: Bool
     /// The number of the store's list of servers.
     let list: UInt32
     let clock: any CacheClock
@@ -25,7 +25,7 @@ public final class ReadThroughCache: Sendable {
     let failures = RecentFailures()
     let pending = PendingInvalidations()
     let underWay = UnderWay()
-    private let warmGroups: WarmGroups?
+    let warmGroups: WarmGroups?
 
     /// Makes a cache on a store.
     ///
@@ -117,115 +117,6 @@ public final class ReadThroughCache: Sendable {
 
     private struct NoHit: Error {}
 
-    // MARK: The store
-
-    /// What the store answered.
-    struct Answer {
-        var item: StoreItem?
-        /// Of the groups, in their order.
-        var generations: [StoreItem?]
-    }
-
-    /// What stands under an entry's keys, in one round trip; `nil`, reported, when the store failed.
-    @inline(__always)
-    func ask(for entry: CacheEntry) async throws -> Answer? {
-        do {
-            guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
-            if let warmGroups { warmGroups.note(entry.groups) }
-            // Not handed on by `part(of:)`: all threads would count the references to the store at one place.
-            let (item, generations) =
-                isOnePart
-                ? try await store.get(entry.key, with: entry.groups)
-                : try await parts[store.part(of: entry.key)].get(entry.key, with: entry.groups)
-            return Answer(item: item, generations: generations)
-        } catch {
-            try report(trouble: error, entry)
-            return nil
-        }
-    }
-
-    /// The part of the store that has a key.
-    private func part(of key: StoreKey) -> any CacheStore { isOnePart ? store : parts[store.part(of: key)] }
-
-    /// What the machine is told of an answer.
-    func parsed(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
-        var read = ReadMachine.Read(
-            item: valueItem(answer.item, entry.key), groups: groups(answer.generations, of: entry.groups))
-        if let record = read.item?.record, !isAccepted(record, entry.key) { read = read.withGarbage(.otherServers) }
-        if let lease = read.item?.envelope?.lease { read.leaseHere = flights.state(of: lease.token) }
-        if case .stamps(let reading) = read.groups,
-            let left = read.item?.record?.identity ?? read.item?.envelope?.lease?.token
-        {
-            read.failure = failures.failure(of: entry.key, left: left, stamps: reading.stamps)
-        }
-        return read
-    }
-
-    private func valueItem(_ item: StoreItem?, _ key: StoreKey) -> ReadMachine.ValueItem? {
-        // A copy: the record is kept for as long as a load takes, and a slice would keep what was read with it.
-        item.map { .init(cas: $0.cas, envelope: EnvelopeCoding.envelope(in: Array($0.value), for: key)) }
-    }
-
-    /// Whether a value was cached under a list of servers that has its key where this process reads it, or under which
-    /// every process invalidates it here.
-    @inline(__always)
-    private func isAccepted(_ record: CachedRecord, _ key: StoreKey) -> Bool {
-        record.list == list || store.accepts(listNumber: record.list, for: key)
-    }
-
-    private func groups(_ items: [StoreItem?], of groups: [StoreKey]) -> ReadMachine.Groups {
-        var reading = GroupReading()
-        var plantings: [ReadMachine.Planting] = []
-        for group in groups.indices {
-            let item = items[group]
-            if let item, let generation = EnvelopeCoding.generation(in: item.value, for: groups[group]) {
-                reading.append(generation)
-            } else {
-                let stamp = GroupStamp.random(for: groups[group], isPlanted: true)
-                plantings.append(.init(group: group, stamp: stamp, over: item?.cas))
-            }
-        }
-        return plantings.isEmpty ? .stamps(reading) : .incomplete(plantings)
-    }
-
-    /// Reports the groups that had a stamp when a value was cached, and have none.
-    func reportLost(_ plantings: [ReadMachine.Planting], _ read: ReadMachine.Read, _ entry: CacheEntry) {
-        guard let stamps = read.item?.record?.stamps, stamps.count == entry.groups.count else { return }
-        for planting in plantings {
-            report(
-                CacheEvent(
-                    kind: .stampLost, key: entry.groups[planting.group], function: entry.options.function))
-        }
-    }
-
-    /// Gives groups their stamps, and says what stands there then, since another caller may have been faster; `nil`,
-    /// reported, when the store failed.
-    func plant(_ plantings: [ReadMachine.Planting], of entry: CacheEntry) async throws -> Answer? {
-        let writes = plantings.map { planting in
-            let group = entry.groups[planting.group]
-            let generation = Generation(stamp: planting.stamp)
-            return UniqueValue(EnvelopeCoding.encode(generation, for: group), under: group, over: planting.over)
-        }
-        do {
-            let (item, generations) = try await part(of: entry.key).get(
-                entry.key, with: entry.groups, after: writes)
-            for (planting, write) in zip(plantings, writes)
-            where generations[planting.group].map({ Array($0.value) == write.value }) == true {
-                report(CacheEvent(kind: .stampPlanted, key: write.key, function: entry.options.function))
-            }
-            return Answer(item: item, generations: generations)
-        } catch {
-            try report(trouble: error, entry)
-            return nil
-        }
-    }
-
-    /// Writes an envelope, which no other write has: it carries a token.
-    func write(_ write: Fill.Write, to key: StoreKey, over cas: StoreItem.CAS?) async throws -> StoreWrite {
-        let bytes = EnvelopeCoding.encode(write.envelope, for: key)
-        return try await store.write(unique: bytes, to: key, over: cas, expiry: write.expiry)
-    }
-
     // MARK: Reporting
 
     /// Reports that the store failed.
@@ -234,7 +125,7 @@ public final class ReadThroughCache: Sendable {
     ///
     /// - Throws: `CancellationError`, which is not the store's failure.
     @inline(never)
-    private func report(trouble error: any Error, _ entry: CacheEntry) throws {
+    func report(trouble error: any Error, _ entry: CacheEntry) throws {
         if error is CancellationError { throw error }
         report(.storeTrouble, entry, error: error)
     }

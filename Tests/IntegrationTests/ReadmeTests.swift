@@ -23,7 +23,8 @@ private func quickStart() async throws {
 
     let paris = try await city("paris")  // loads once, in the whole fleet
     try await city.invalidate("paris")  // this exact argument list
-    try await cache.invalidate(group: "cities")  // every value in the group, with one write
+    try await cache.invalidate(group: "cities")  // every value in the group, with one write to each server
+    try await city.expire("paris")  // stale from now on: served while one caller refreshes it
 
     let fresh = try await city.refresh("paris")  // load now; it has replaced the old one when this returns
     let cached = try await city.peek("paris")  // what is cached, without loading

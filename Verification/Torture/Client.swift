@@ -146,7 +146,8 @@ struct Client: Sendable {
             },
             texts: (0..<ClientPlan.groups).map { group in
                 cache.cached(
-                    "text\(group)", ttl: max(.seconds(5), fresh), staleFor: .seconds(5), groups: ["group\(group)", "shared"]
+                    "text\(group)", ttl: max(.seconds(5), fresh), staleFor: .seconds(5),
+                    groups: ["group\(group)", "shared"]
                 ) { (number: Int) in "\(number):\(try await load(number, of: 1))" }
             },
             large: cache.cached("large", ttl: fresh, staleFor: .seconds(2), groups: ["all", "shared"]) {

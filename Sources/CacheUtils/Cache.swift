@@ -35,6 +35,8 @@ public struct Cache: Sendable {
     ///     invalidating one invalidates its values in every version.
     ///   - invalidatesAlso: other versions whose values are invalidated along with this one's: that of the release
     ///     before, and that of the next one. See the article *Deploys*.
+    ///   - firstEditionVersions: versions of releases with the first edition of this package that run still: their values
+    ///     are invalidated along, and their groups, which nothing else reaches.
     ///   - canInvalidateAll: whether ``invalidateAll()`` can be used, for which each hit reads one more key. It is to be
     ///     the same in all processes: raise the version with it.
     ///   - warmGroupCount: of how many groups, those that are read most, this process reads the stamps every three seconds
@@ -55,13 +57,15 @@ public struct Cache: Sendable {
     /// `invalidKey` of every call.
     public init(
         store: any CacheStore, namespace: String, version: String = "1", invalidatesAlso: [String] = [],
-        canInvalidateAll: Bool = false, warmGroupCount: Int = 0, policy: CachePolicy = CachePolicy(),
+        firstEditionVersions: [String] = [], canInvalidateAll: Bool = false, warmGroupCount: Int = 0,
+        policy: CachePolicy = CachePolicy(),
         clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         logger: Logger = Logger(label: "swift-cache-utils"), troubleLevel: Logger.Level? = .warning,
         background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild
     ) {
         keys = KeySpace(
-            namespace: namespace, version: version, others: invalidatesAlso, canInvalidateAll: canInvalidateAll)
+            namespace: namespace, version: version, others: invalidatesAlso, firstEdition: firstEditionVersions,
+            canInvalidateAll: canInvalidateAll)
         self.policy = policy
         self.checksCodecs = checksCodecs
         engine = ReadThroughCache(

@@ -172,6 +172,13 @@ struct KeyTests {
         #expect(Set(keys).count == keys.count)
     }
 
+    @Test("of a group as the first edition writes it")
+    func firstEdition() throws {
+        let keys = KeySpace(namespace: "shop", version: "8", others: ["6"], firstEdition: ["7"])
+        #expect(try keys.firstEditionKeys(ofGroup: "a b").map(\.description) == ["shop:7:@a%20b"])
+        #expect(try keys.keys(named: "x").map(\.description) == ["shop:8:x", "shop:6:x", "shop:7:x"])
+    }
+
     @Test("of a value in the other versions that are invalidated with it")
     func otherVersions() throws {
         let keys = KeySpace(namespace: "shop", version: "8", others: ["7", "@9", "8", "7"])

@@ -128,6 +128,29 @@ struct DeployTests {
         try await expect(version)
     }
 
+    @Test("from the first edition invalidates its values and its groups, wherever they are", arguments: stores)
+    func firstEdition(kind: StoreKind) async throws {
+        try await kind.withStore { store async throws in
+            let cache = Cache(store: store, namespace: "shop", version: "8", firstEditionVersions: ["7"])
+            let row = cache.cached("row", ttl: .seconds(600), groups: ["rows"]) { (row: Int) in row }
+            let (value, group) = try (StoreKey("shop:7:row(1)"), StoreKey("shop:7:@rows"))
+            // As the first edition writes them, each on the server of its own.
+            for key in [value, group] { try await store.set(key, to: [1], expiry: nil) }
+            try await row.invalidate(1)
+            #expect(try await store.get(value) == nil)
+            #expect(try await store.get(group) != nil)
+            try await cache.invalidate(group: "rows")
+            #expect(try await store.get(group) == nil)
+            try await store.set(group, to: [1], expiry: nil)
+            let events = AsyncStream<Int> { stream in
+                stream.yield(1)
+                stream.finish()
+            }
+            try await cache.invalidate(on: events) { _ in [.group("rows")] }
+            #expect(try await store.get(group) == nil)
+        }
+    }
+
     @Test("everything of a namespace is invalid at once, in every version, where that is wanted", arguments: stores)
     func everything(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in

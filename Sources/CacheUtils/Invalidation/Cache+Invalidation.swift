@@ -29,9 +29,10 @@ extension Cache {
     public func invalidate(
         keys names: [String] = [], groups: [String] = [], settlingFor window: Duration = .zero
     ) async throws {
+        // A group of the first edition is invalid without its stamp.
         try await engine.invalidate(
-            names.flatMap { try keys.keys(named: $0) }, groups: groups.map { try keys.key(ofGroup: $0) },
-            settlingFor: checked(window))
+            names.flatMap { try keys.keys(named: $0) } + groups.flatMap { try keys.firstEditionKeys(ofGroup: $0) },
+            groups: groups.map { try keys.key(ofGroup: $0) }, settlingFor: checked(window))
     }
 
     /// Has the value that is cached under a key be stale from now on: see ``CachedFunction/expire(_:)``.

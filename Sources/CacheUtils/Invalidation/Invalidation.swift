@@ -30,7 +30,11 @@ public struct Invalidation: Sendable {
     func targets(in cache: Cache) throws -> (targets: [PendingInvalidations.Target], engine: ReadThroughCache) {
         switch target {
         case .name(let name): (try cache.keys.keys(named: name).map { .key($0) }, cache.engine)
-        case .group(let name): (try cache.engine.targets(ofGroup: cache.keys.key(ofGroup: name)), cache.engine)
+        case .group(let name):
+            (
+                try cache.engine.targets(ofGroup: cache.keys.key(ofGroup: name))
+                    + cache.keys.firstEditionKeys(ofGroup: name).map { .key($0) }, cache.engine
+            )
         case .call(let keys, let engine): (keys.map { .key($0) }, engine)
         }
     }

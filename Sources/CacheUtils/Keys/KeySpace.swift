@@ -18,6 +18,8 @@ struct KeySpace: Sendable {
         var version: [UInt8]
         /// The same for the versions whose values are invalidated too.
         var otherVersions: [[UInt8]]
+        /// The same for those of the first edition, whose groups are invalidated too.
+        var firstEdition: [[UInt8]]
     }
 
     private let prefixes: Result<Prefixes, CacheError>
@@ -25,20 +27,27 @@ struct KeySpace: Sendable {
 
     /// - Parameters:
     ///   - others: the versions whose values are invalidated too.
+    ///   - firstEdition: those of them whose groups are of the version, and are invalidated too.
     ///   - canInvalidateAll: whether every value is in one more group.
-    init(namespace: String, version: String, others: [String] = [], canInvalidateAll: Bool = false) {
+    init(
+        namespace: String, version: String, others: [String] = [], firstEdition: [String] = [],
+        canInvalidateAll: Bool = false
+    ) {
         self.canInvalidateAll = canInvalidateAll
         prefixes = Result { () throws(CacheError) in
             guard !namespace.isEmpty else {
                 throw CacheError(.invalidKey, "the namespace of a cache is empty: name the application")
             }
             let escaped = KeyEscape.escape(namespace, reserved: Self.isColon) + [Self.colon]
-            var otherVersions: [[UInt8]] = []
-            for other in Set(others).subtracting([version]).sorted() {
-                otherVersions.append(try Self.prefix(escaped, version: other))
+            func prefixes(_ versions: Set<String>) throws(CacheError) -> [[UInt8]] {
+                var prefixes: [[UInt8]] = []
+                for version in versions.sorted() { prefixes.append(try Self.prefix(escaped, version: version)) }
+                return prefixes
             }
             return Prefixes(
-                namespace: escaped, version: try Self.prefix(escaped, version: version), otherVersions: otherVersions)
+                namespace: escaped, version: try Self.prefix(escaped, version: version),
+                otherVersions: try prefixes(Set(others).union(firstEdition).subtracting([version])),
+                firstEdition: try prefixes(Set(firstEdition)))
         }
     }
 
@@ -95,6 +104,15 @@ struct KeySpace: Sendable {
             throw CacheError(.invalidKey, "the name of a group is empty: give it a name of its own")
         }
         return Self.key(try prefixes.get().namespace + [UInt8(ascii: "@")] + KeyEscape.escape(name))
+    }
+
+    /// The generation keys that a group has in the first edition, one for each version.
+    func firstEditionKeys(ofGroup name: String) throws(CacheError) -> [StoreKey] {
+        var keys: [StoreKey] = []
+        for prefix in try prefixes.get().firstEdition {
+            keys.append(Self.key(prefix + [UInt8(ascii: "@")] + KeyEscape.escape(name)))
+        }
+        return keys
     }
 
     /// The generation key of everything in the namespace, where every value is in that group; no other group's name is

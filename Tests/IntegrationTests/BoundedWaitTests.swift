@@ -84,8 +84,8 @@ struct BoundedWaitTests {
         for _ in 0..<200 { await Task.yield() }
         if audience == .aBackgroundRefresh { #expect(try await caller.value == 0) }
         // To the end of the longest lease, in steps that let it be prolonged.
-        for _ in 0..<60 {
-            bench.clock.advance(by: .milliseconds(500))
+        for _ in 0..<12 {
+            bench.clock.advance(by: .milliseconds(2500))
             for _ in 0..<50 { await Task.yield() }
         }
         let isCancelled = audience == .nobody || audience == .another
@@ -174,7 +174,7 @@ struct BoundedWaitTests {
         }
         try await eventually {
             // What the time brings about is to happen before it goes on.
-            for _ in 0..<500 { await Task.yield() }
+            for _ in 0..<100 { await Task.yield() }
             if answered.value == 0, bench.clock.sleeping > 0 { bench.clock.advance(by: .milliseconds(500)) }
             return answered.value == 1
         }

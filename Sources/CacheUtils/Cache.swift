@@ -93,7 +93,7 @@ public struct Cache: Sendable {
     /// A run of the function may serve many calls, in this process and in others:
     ///
     /// - It runs in a task of its own, which is not cancelled when the caller is, but when its lease is over and nobody
-    ///   waits for it any more; a background refresh is not. That task has the caller's task-local
+    ///   waits for it any more; a background refresh is not, nor a load that began without a lease. That task has the caller's task-local
     ///   values, its priority or that of a more urgent caller who waits, and prefers the caller's executor (with Swift
     ///   6.3 or newer). A background refresh may outlive the caller's request, and has only the task-local values that
     ///   `background` of the cache takes over.

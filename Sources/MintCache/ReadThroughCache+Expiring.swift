@@ -22,23 +22,27 @@ extension ReadThroughCache {
     private static let attempts = 10
 
     private func expire(_ key: StoreKey, _ policy: CachePolicy, in part: any CacheStore) async throws {
+        var window = WallTime.never
         for _ in 0..<Self.attempts {
             guard let item = try await part.getForUpdate(key) else { return }
             let current = EnvelopeCoding.envelope(in: Array(item.value), for: key)
+            window = current?.settlingUntil ?? .never
             guard let write = Fill.expiry(of: current, at: clock.now, policy) else { return }
             if try await swap(EnvelopeCoding.encode(write.envelope, for: key), key, item.cas, write.expiry, in: part) {
                 return
             }
         }
-        _ = try await part.delete(key)
+        try await remove(key, settlingFor: max(.zero, window - clock.now), in: part)
     }
 
     private func expire(group: StoreKey, in part: any CacheStore) async throws {
+        var window = WallTime.never
         for _ in 0..<Self.attempts {
             // Without a stamp no value is valid.
             guard let item = try await part.getForUpdate(group),
                 var generation = EnvelopeCoding.generation(in: item.value, for: group)
             else { return }
+            window = generation.settlingUntil
             // Only this half, over what was read: the other one is never brought back.
             generation.stamp.soft = .random(in: 1 ... .max)
             generation.expiredAt = clock.now
@@ -46,7 +50,7 @@ extension ReadThroughCache {
             if PlantedMistake.reviveStamp.isPlanted { return try await part.set(group, to: bytes, expiry: nil) }
             if try await swap(bytes, group, item.cas, nil, in: part) { return }
         }
-        try await invalidate(generation: group, .zero, in: part)
+        try await invalidate(generation: group, max(.zero, window - clock.now), in: part)
     }
 
     /// Writes over an item, and says whether it stood there still. Where there is no room, what stands there is removed.

@@ -69,17 +69,19 @@ extension ReadThroughCache {
 
     /// Removes what stands under a key wherever it may be read.
     func remove(_ key: StoreKey, settlingFor window: Duration = .zero) async throws {
-        try await onParts(of: key) { part in
-            guard window > .zero else {
-                _ = try await part.delete(key)
-                return
-            }
-            try await self.write(window) { end in
-                // Two seconds more, since memcached counts whole ones.
-                try await self.put(
-                    EnvelopeCoding.encode(Envelope.mark(settlingUntil: end), for: key), under: key,
-                    expiry: window + .seconds(2), in: part)
-            }
+        try await onParts(of: key) { try await self.remove(key, settlingFor: window, in: $0) }
+    }
+
+    func remove(_ key: StoreKey, settlingFor window: Duration, in part: any CacheStore) async throws {
+        guard window > .zero else {
+            _ = try await part.delete(key)
+            return
+        }
+        try await write(window) { end in
+            // Two seconds more, since memcached counts whole ones.
+            try await put(
+                EnvelopeCoding.encode(Envelope.mark(settlingUntil: end), for: key), under: key,
+                expiry: window + .seconds(2), in: part)
         }
     }
 

@@ -48,6 +48,20 @@ extension ReadThroughCache {
             }
         }
         let took = clock.elapsed - began
+        guard Task.isCancelled else { return await land(flight, result, coder, took, isSettling: isSettling) }
+        // Nobody waits for it, but the register is to be filled or given back.
+        underWay.begin()
+        Task.detached { [self] in
+            await land(flight, result, coder, took, isSettling: isSettling)
+            underWay.end()
+        }
+    }
+
+    /// The loader has returned: hands its value on, and fills the register.
+    private func land<Value: Sendable>(
+        _ flight: Flight<Value>, _ result: Result<Value, any Error>, _ coder: any PayloadCoder<Value>, _ took: Duration,
+        isSettling: Bool
+    ) async {
         flights.landed(flight)
         // The callers first: storing the value may take as long as the store likes.
         note(result, of: flight)

@@ -127,7 +127,9 @@ extension ReadThroughCache {
         _ wait: ReadMachine.Wait, _ entry: CacheEntry, _ reason: CacheEvent.Reason?
     ) async throws -> Step<Value> {
         switch flights.state(of: wait.token) {
-        case .loading(let flight) where wait.shares(flight.acquisition): return try await share(flight, entry, reason)
+        case .loading(let flight)
+        where wait.shares(flight.acquisition) && !flight.acquisition.hasSettled(by: clock.now):
+            return try await share(flight, entry, reason)
         case .loading(let flight): try await flight.waitForFill()
         case .landed(let flight) where !wait.shares(flight.acquisition) || flight.acquisition.hasSettled(by: clock.now):
             try await flight.waitForFill()

@@ -138,6 +138,38 @@ struct FillTests {
         #expect(record.freshUntil == now && record.isExpired && !record.isSettling && write.expiry == .seconds(90))
     }
 
+    @Test("that could not be stored leaves a lease that knows that its key was expired: its load may fill it still")
+    func expiredAndReleased() throws {
+        var lease = lease
+        lease.isExpired = true
+        for outcome in [Fill.Outcome.failure, .nothing] {
+            let released = try #require(
+                Fill.write(outcome, under: acquisition, over: .pending(lease, stamps: stamps), at: now)?.envelope)
+            guard case .value(let record) = Fill.write(value, under: acquisition, over: released, at: now)?.envelope
+            else {
+                return #expect(Bool(false), "no value")
+            }
+            #expect(record.isExpired)
+        }
+    }
+
+    @Test("expiring keeps what stands there for as long as its lease and its window run, and it may be served stale")
+    func expiryLength() throws {
+        let policy = CachePolicy(staleFor: .seconds(7), leaseFor: .seconds(1))
+        func expiry(_ envelope: Envelope) throws -> Duration {
+            try #require(Fill.expiry(of: envelope, at: now, policy)).expiry
+        }
+        var long = lease
+        long.until = now + .seconds(600)
+        #expect(try expiry(.pending(long, stamps: stamps)) >= .seconds(600))
+        #expect(try expiry(.value(record(claim: long))) >= .seconds(600))
+        long = Lease(token: token, until: now, settlingUntil: now + .seconds(700))
+        #expect(try expiry(.pending(long, stamps: stamps)) >= .seconds(700))
+        var fresh = record(claim: nil)
+        fresh.freshUntil = now + .seconds(800)
+        #expect(try expiry(.value(fresh)) >= .seconds(807))
+    }
+
     @Test("expiring marks values, claims and leases, and what cannot be fresh is left alone")
     func expiry() {
         let policy = CachePolicy()

@@ -238,6 +238,23 @@ struct ReadMachineTests {
         #expect(try word(value(freshFor: .seconds(-1)), decodes: false) == "take")
     }
 
+    @Test("garbage that someone loads over: wait, and remember its window")
+    func garbageWithLease() throws {
+        let claimed = try value(freshFor: .seconds(-1), claimFor: .seconds(1))
+        #expect(word(claimed, decodes: false) == "wait for 2")
+        var over = try value(freshFor: .seconds(1))
+        guard case .value(var record) = over.envelope else { return }
+        record.claim = .over(LoadToken(rawValue: 2), settlingUntil: now + .seconds(9))
+        over.envelope = .value(record)
+        var machine = ReadMachine(policy: policy, since: clock.elapsed)
+        let read = ReadMachine.Read(item: over, groups: stamps([stamp])).withGarbage(.otherServers)
+        guard case .acquire(let lease) = machine.fetched(read, at: .init(wall: now, elapsed: clock.elapsed)) else {
+            return #expect(Bool(false), "no lease")
+        }
+        #expect(lease.settlingUntil == now + .seconds(9) && lease.expiry >= .seconds(9))
+        #expect(machine.reason == .otherServers)
+    }
+
     @Test("groups without a stamp: plant stamps first")
     func missingStamps() throws {
         let item = try value(freshFor: .seconds(1))

@@ -35,7 +35,8 @@ extension Cache {
             groups: groups.map { try keys.key(ofGroup: $0) }, settlingFor: checked(window))
     }
 
-    /// Has the value that is cached under a key be stale from now on: see ``CachedFunction/expire(_:)``.
+    /// Has the value that is cached under a key be stale from now on: see ``CachedFunction/expire(_:)``. It is kept for
+    /// the `staleFor` of the cache's policy.
     ///
     /// - Throws: as ``invalidate(key:settlingFor:)``.
     public func expire(key: String) async throws { try await expire(keys: [key]) }

@@ -8,8 +8,11 @@ import MintCache
 /// 2. *switch*: the new list is current, the old one is previous;
 /// 3. *forget*: the new list is current.
 ///
+/// From there it only goes on: to go back is another change, with the next number, and a number that any process has had as
+/// its current one is never another list's.
+///
 /// Values are read and written on the servers of the current list. What is invalidated is so on the servers of every list
-/// that a process was told, so all of them have to be up. Values whose key did not move stay hits. Without a number, or with
+/// that a process was told, so all of them have to be up. Values whose key did not move stay hits until the old number is forgotten. Without a number, or with
 /// another order of steps, an invalidated value may come back when a key moves.
 public struct ServerList: Sendable, Hashable {
     /// The servers.

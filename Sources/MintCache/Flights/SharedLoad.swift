@@ -11,8 +11,18 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
     private let shared = Promise<Outcome?>()
     private let deadlines: Deadlines
     private let bound = Mutex<(ticket: Deadlines.Ticket?, isOver: Bool)>((nil, false))
-    /// How many wait, whether the load is of no use to anybody else, and whether it has ended.
-    private let waiters = Mutex<(count: Int, areAll: Bool, isOver: Bool)>((0, false, false))
+    private struct Waiters {
+        var count = 0
+        /// Whether anybody has waited: the one whose load it is comes after it has begun.
+        var haveCome = false
+        /// Whether the load is of no use to anybody else.
+        var areAll = false
+        var loadIsOver = false
+
+        var areGone: Bool { areAll && haveCome && count == 0 && !loadIsOver }
+    }
+
+    private let waiters = Mutex(Waiters())
     private let task = Mutex<(running: Task<Void, Never>?, priority: TaskPriority)>((nil, .background))
 
     init(_ frame: LoadFrame, deadlines: Deadlines) {
@@ -51,7 +61,7 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
     func cancelWhenAlone() {
         let isAlone = waiters.withLock { waiters in
             waiters.areAll = true
-            return waiters.count == 0 && !waiters.isOver
+            return waiters.areGone
         }
         if isAlone { cancel() }
     }
@@ -59,8 +69,7 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
     private func leave() {
         let isAlone = waiters.withLock { waiters in
             waiters.count -= 1
-            // Its task goes on to store what was loaded.
-            return waiters.areAll && waiters.count == 0 && !waiters.isOver
+            return waiters.areGone
         }
         if isAlone { cancel() }
     }
@@ -70,7 +79,7 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
     /// Tells all who wait what came of the load.
     func end(_ result: Result<Outcome, any Error>) {
         frame.end()
-        waiters.withLock { $0.isOver = true }
+        waiters.withLock { $0.loadIsOver = true }
         own.resolve(result)
         shared.resolve(result.map(Optional.some))
     }
@@ -99,7 +108,10 @@ final class SharedLoad<Outcome: Sendable>: Sendable {
 
     /// Waits for something that comes of the load, and makes it as urgent as the caller is.
     func wait<Result: Sendable>(for promise: Promise<Result>) async throws -> Result {
-        waiters.withLock { $0.count += 1 }
+        waiters.withLock { waiters in
+            waiters.count += 1
+            waiters.haveCome = true
+        }
         defer { leave() }
         return try await frame.whileAwaited {
             raise(to: Task.currentPriority)

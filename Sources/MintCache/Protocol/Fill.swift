@@ -46,7 +46,7 @@ enum Fill {
             record.claim = record.claim?.over
             return Write(envelope: .value(record), expiry: acquisition.expiry)
         case (.nothing, _), (.failure, _):
-            return released(acquisition, at: now)
+            return released(acquisition, isExpired: current.lease?.isExpired == true, at: now)
         }
     }
 
@@ -62,15 +62,17 @@ enum Fill {
         if isExpired { (record.freshUntil, record.isExpired) = (now, true) }
         guard loaded.isSettling else { return Write(envelope: .value(record), expiry: ttl + loaded.staleFor) }
         record.freshUntil = min(record.freshUntil, acquisition.settlingUntil)
-        guard now < record.freshUntil else { return released(acquisition, at: now) }
+        guard now < record.freshUntil else { return released(acquisition, isExpired: isExpired, at: now) }
         // The window may be longer than the value is fresh: a claim that is over remembers it.
         record.claim = Lease.over(acquisition.token, settlingUntil: acquisition.settlingUntil)
         return Write(envelope: .value(record), expiry: kept(acquisition, at: now))
     }
 
-    /// A register that was given back. It remembers the window.
-    private static func released(_ acquisition: Acquisition, at now: WallTime) -> Write {
-        let lease = Lease.over(acquisition.token, settlingUntil: acquisition.settlingUntil)
+    /// A register that was given back. It remembers the window, and that its key was expired: a load that was given up
+    /// may fill it still.
+    private static func released(_ acquisition: Acquisition, isExpired: Bool, at now: WallTime) -> Write {
+        var lease = Lease.over(acquisition.token, settlingUntil: acquisition.settlingUntil)
+        lease.isExpired = isExpired
         return Write(envelope: .pending(lease, stamps: acquisition.stamps), expiry: kept(acquisition, at: now))
     }
 
@@ -114,16 +116,24 @@ enum Fill {
         case .pending(var lease, let stamps):
             guard !lease.isExpired, !PlantedMistake.spareExpiredPending.isPlanted else { return nil }
             lease.isExpired = true
-            return Write(envelope: .pending(lease, stamps: stamps), expiry: policy.leaseExpiry)
+            return Write(envelope: .pending(lease, stamps: stamps), expiry: longest(lease, policy, at: now))
         case .value(var record):
             guard !record.isExpired || record.claim?.isExpired == false else { return nil }
+            let left = max(.zero, record.freshUntil - now)
             record.freshUntil = min(record.freshUntil, now)
             record.isExpired = true
             record.claim?.isExpired = true
-            return Write(envelope: .value(record), expiry: max(policy.staleFor, policy.leaseExpiry))
+            return Write(
+                envelope: .value(record), expiry: max(left + policy.staleFor, longest(record.claim, policy, at: now)))
         case .mark, .later, nil:
             return nil
         }
+    }
+
+    /// How long an item has to be kept for its lease and its window, whatever policy the lease was taken under.
+    private static func longest(_ lease: Lease?, _ policy: CachePolicy, at now: WallTime) -> Duration {
+        guard let lease else { return policy.leaseExpiry }
+        return max(policy.leaseExpiry, lease.until - now + policy.longestLease, lease.settlingUntil - now)
     }
 }
 

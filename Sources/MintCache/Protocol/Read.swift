@@ -11,9 +11,12 @@ extension ReadMachine {
         /// Why the item is nothing to us, where more is known than its bytes say.
         var garbage: CacheEvent.Reason?
 
-        /// The same with an item that is nothing to us.
+        /// The same with an item that is nothing to us, but for the lease that runs on it and the window that it remembers.
         func withGarbage(_ reason: CacheEvent.Reason) -> Read {
-            Read(item: item.map { ValueItem(cas: $0.cas) }, groups: groups, garbage: reason)
+            let item = item.map { item in
+                ValueItem(cas: item.cas, envelope: item.envelope?.lease.map { .later($0) })
+            }
+            return Read(item: item, groups: groups, leaseHere: leaseHere, garbage: reason)
         }
 
         /// Why what was read is no hit.

@@ -110,7 +110,8 @@ struct ReadMachine {
         }
         if let failure = read.failure, shares(failure, at: now) { return .fail(failure) }
         let lease = lease(over: item, groups, at: now)
-        return .acquire(acquisition(lease, groups.stamps, over: item?.cas, .pending(lease, stamps: groups.stamps)))
+        return .acquire(
+            acquisition(lease, groups.stamps, over: item?.cas, .pending(lease, stamps: groups.stamps), at: now))
     }
 
     /// What to do with a value that can be served.
@@ -145,7 +146,7 @@ struct ReadMachine {
         let lease = lease(over: item, groups, at: now)
         var claimed = record
         claimed.claim = lease
-        var acquisition = acquisition(lease, groups.stamps, over: item.cas, .value(claimed))
+        var acquisition = acquisition(lease, groups.stamps, over: item.cas, .value(claimed), at: now)
         acquisition.expiry = max(acquisition.expiry, freshness.until + policy.staleFor - now.wall)
         return acquisition
     }
@@ -159,10 +160,12 @@ struct ReadMachine {
     }
 
     private func acquisition(
-        _ lease: Lease, _ stamps: GroupStamps, over cas: StoreItem.CAS?, _ envelope: Envelope
+        _ lease: Lease, _ stamps: GroupStamps, over cas: StoreItem.CAS?, _ envelope: Envelope, at now: Moment
     ) -> Acquisition {
         Acquisition(
-            token: lease.token, stamps: stamps, over: cas, envelope: envelope, expiry: policy.leaseExpiry,
+            token: lease.token, stamps: stamps, over: cas, envelope: envelope,
+            // The window is to be remembered, too.
+            expiry: max(policy.leaseExpiry, lease.settlingUntil - now.wall),
             settlingUntil: lease.settlingUntil,
             releasedExpiry: max(Fill.releasedExpiry, policy.errorSharing.duration))
     }

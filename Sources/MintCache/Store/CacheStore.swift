@@ -72,7 +72,7 @@ public protocol CacheStore: Sendable {
     /// always the same. By default a store is its only part, and need not know of this.
     ///
     /// What goes with a value is read from the part that has the value, and written to all parts. So all processes have
-    /// to agree on the parts: a store that wraps another hands on ``parts``, ``part(of:)`` and ``parts(of:)``.
+    /// to agree on the parts: a store that wraps another hands on all that is under this heading.
     var parts: [any CacheStore] { get }
 
     /// Which of the parts has a key.

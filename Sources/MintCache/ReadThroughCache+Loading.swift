@@ -165,10 +165,16 @@ extension ReadThroughCache {
     private func fill(_ flight: some AnyFlight, _ outcome: Fill.Outcome) async -> FillResult {
         let entry = flight.entry
         do {
-            let isWritten = try await write(outcome, flight)
-            guard case .value(let loaded) = outcome else { return .ended(isWritten ? .released : .dropped) }
-            report(isWritten ? .fill : .fillDropped, entry, duration: loaded.took)
-            return .ended(isWritten ? .stored : .dropped)
+            let written = try await write(outcome, flight)
+            let end = written == nil ? FillEnd.dropped : .released
+            guard case .value(let loaded) = outcome else { return .ended(end) }
+            // Its window may be over.
+            guard case .value = written else {
+                report(.fillDropped, entry, duration: loaded.took)
+                return .ended(end)
+            }
+            report(.fill, entry, duration: loaded.took)
+            return .ended(.stored)
         } catch let error as CacheError where error.isRefusal {
             report(error.code == .valueTooLarge ? .notCached : .storeTrouble, entry, error: error)
             // What was cached before is outdated, and the next value would be refused as well.
@@ -179,25 +185,27 @@ extension ReadThroughCache {
         }
     }
 
-    /// Writes over the register what ends a load, if it still carries the token, and says whether it did.
-    func write(_ outcome: Fill.Outcome, _ flight: some AnyFlight) async throws -> Bool {
+    /// Writes over the register what ends a load, if it still carries the token.
+    ///
+    /// - Returns: what was written; `nil` when it does no longer.
+    func write(_ outcome: Fill.Outcome, _ flight: some AnyFlight) async throws -> Envelope? {
         let key = flight.entry.key
         // What the store told of the lease saves reading it, if nobody has changed it since.
         if let (envelope, cas) = flight.lease.takeStanding(),
             let write = Fill.write(outcome, under: flight.acquisition, over: envelope, at: clock.now),
             try await self.write(write, to: key, over: cas).isStored
         {
-            return true
+            return write.envelope
         }
         // A prolongation that the store did not confirm may come late. It carries the token, but is another item.
         for _ in 0..<3 {
             let item = try await store.getForUpdate(key)
             let current = item.flatMap { EnvelopeCoding.envelope(in: Array($0.value), for: key) }
             guard let item, let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now)
-            else { return false }
-            if try await self.write(write, to: key, over: item.cas).isStored { return true }
+            else { return nil }
+            if try await self.write(write, to: key, over: item.cas).isStored { return write.envelope }
         }
-        return false
+        return nil
     }
 }
 

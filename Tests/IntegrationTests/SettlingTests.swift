@@ -120,8 +120,9 @@ struct SettlingTests {
 
     @Test("began before it ended: a load that goes on after the window stores nothing")
     func slowLoad() async throws {
-        let clock = ManualClock()
-        let cache = Cache(store: InMemoryStore(clock: clock), namespace: "shop", clock: clock)
+        let (clock, statistics) = (ManualClock(), CacheStatistics())
+        let cache = Cache(
+            store: InMemoryStore(clock: clock), namespace: "shop", clock: clock, observer: statistics)
         let (started, gate) = (Gate(), Gate())
         let loads = Counter()
         let value = cache.cached("value", ttl: .seconds(600)) { (_: Int) in
@@ -137,6 +138,7 @@ struct SettlingTests {
         gate.open()
         #expect(try await slow == 1)
         await cache.drain()
+        #expect(statistics.snapshot.fills == 0 && statistics.snapshot.droppedFills == 1)
         #expect(try await value.peek(1) == nil)
         #expect(try await value(1) == 2)
     }

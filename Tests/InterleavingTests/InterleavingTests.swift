@@ -117,6 +117,14 @@ struct InterleavingTests {
         say(result)
     }
 
+    @Test("of ten thousand schedules some notice that a version keeps stamps of its own")
+    func noticesStampsOfVersion() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.stampsOfVersion)
+        }
+        say(result)
+    }
+
     @Test("of ten thousand schedules some notice that the other version keeps its values")
     func noticesSpareVersion() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {

@@ -103,7 +103,9 @@ struct KeySpace: Sendable {
         guard !name.isEmpty else {
             throw CacheError(.invalidKey, "the name of a group is empty: give it a name of its own")
         }
-        return Self.key(try prefixes.get().namespace + [UInt8(ascii: "@")] + KeyEscape.escape(name))
+        let prefixes = try prefixes.get()
+        let prefix = PlantedMistake.stampsOfVersion.isPlanted ? prefixes.version : prefixes.namespace
+        return Self.key(prefix + [UInt8(ascii: "@")] + KeyEscape.escape(name))
     }
 
     /// The generation keys that a group has in the first edition, one for each version.

@@ -31,6 +31,8 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case spareExpiredPending
     /// An invalidation spares the other versions.
     case spareVersion
+    /// A version keeps stamps of its own.
+    case stampsOfVersion
     /// Expiring a group writes over whatever stamp stands there.
     case reviveStamp
 
@@ -42,9 +44,9 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
         planted.store(mistake?.rawValue ?? 0, ordering: .relaxed)
     }
 
-    var isPlanted: Bool { Self.planted.load(ordering: .relaxed) == rawValue }
+    package var isPlanted: Bool { Self.planted.load(ordering: .relaxed) == rawValue }
     #else
     @inline(__always)
-    var isPlanted: Bool { false }
+    package var isPlanted: Bool { false }
     #endif
 }

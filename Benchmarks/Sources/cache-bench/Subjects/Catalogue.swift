@@ -105,6 +105,8 @@ struct Catalogue: Sendable {
         for tasks in [8, 64, 256, 1024] {
             scenarios.append(try await hits("cached", strings(in: cache, []), tasks: tasks))
         }
+        let all = Cache(store: store, namespace: "all", canInvalidateAll: true)
+        scenarios.append(try await hits("cached-all", strings(in: all, []), tasks: 256))
         let fleet = Cache(store: fleet, namespace: "fleet")
         for (name, groups) in [("", []), ("-1-group", ["a"]), ("-3-groups", ["a", "b", "c"])] {
             scenarios.append(try await hits("fleet-cached\(name)", strings(in: fleet, groups), tasks: 256))

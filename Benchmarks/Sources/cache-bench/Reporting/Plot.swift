@@ -24,6 +24,7 @@ struct Plot {
 
     private static let colours = [
         "#2563eb", "#dc2626", "#16a34a", "#9333ea", "#ea580c", "#0891b2", "#be185d", "#4d7c0f", "#64748b", "#a16207",
+        "#f472b6", "#111827", "#facc15", "#7dd3fc",
     ]
     private static let (width, height) = (820.0, 400.0)
     private static let (left, right, top, bottom) = (80.0, 230.0, 40.0, 55.0)

@@ -75,6 +75,48 @@ struct ProbeTests {
     }
 }
 
+@Suite("What is known of a server")
+struct ServerStateTests {
+    private func state(_ lookUps: Counter = Counter()) throws -> ServerState {
+        ServerState(try MemcachedServer("cache:1"), failuresToOpen: 2) { _ in
+            lookUps.increment()
+            return ["127.0.0.1"]
+        }
+    }
+
+    @Test("by a check is of the server that it was made with, and one that was refused stays so until a check passes")
+    func check() throws {
+        let state = try state()
+        state.note(.passed, isProxied: true, of: 0)
+        #expect(state.casCheck == .passed && state.isProxied)
+        // A connection breaks: there may be another server.
+        state.noteBreak(of: 0)
+        #expect(state.casCheck == .open)
+        state.note(.failed, of: 0)
+        #expect(state.casCheck == .open)
+        state.note(.failed, of: 1)
+        state.forgetCheck()
+        state.note(.open, of: 1)
+        #expect(state.casCheck == .failed)
+        state.note(.passed, of: 1)
+        #expect(state.casCheck == .passed && !state.isProxied)
+    }
+
+    @Test("is nothing by an attempt that had no time: neither is its address left, nor the breaker opened")
+    func noTime() throws {
+        let lookUps = Counter()
+        let state = try state(lookUps)
+        let connection = Connection(state, .init(MemcachedStore.Configuration(), isAcknowledged: false))
+        // Its exchange began long ago.
+        for _ in 1...2 {
+            let error = #expect(throws: CacheError.self) { try connection.open() }
+            #expect(error?.code == .timeout)
+            state.succeed()
+        }
+        #expect(!state.isOpen && state.address.generation == 0 && lookUps.value == 1)
+    }
+}
+
 @Suite("The address of a server")
 struct ServerAddressTests {
     private func address(_ resolve: @escaping ServerAddress.Resolver) throws -> ServerAddress {

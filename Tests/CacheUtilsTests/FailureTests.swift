@@ -5,7 +5,7 @@ import Testing
 
 private struct SourceFailure: Error {}
 
-@Suite("A source that fails is not hammered", .timeLimit(.minutes(1)))
+@Suite("A source that fails is not hammered", .timeLimit(.minutes(5)))
 struct FailureTests {
     private let clock = ManualClock()
     private let statistics = CacheStatistics()

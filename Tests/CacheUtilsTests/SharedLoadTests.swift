@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// A load belongs to one caller and serves many.
-@Suite("A load that serves many", .timeLimit(.minutes(1)))
+@Suite("A load that serves many", .timeLimit(.minutes(5)))
 struct SharedLoadTests {
     private let clock = ManualClock()
     private let statistics = CacheStatistics()

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// A value never comes back after it was invalidated: I1 and I2, each on every store.
-@Suite("An invalidated value never comes back", .timeLimit(.minutes(2)))
+@Suite("An invalidated value never comes back", .timeLimit(.minutes(5)))
 struct CoherenceTests {
     /// What is done to a value while it is being loaded.
     enum Event: CaseIterable, Sendable {

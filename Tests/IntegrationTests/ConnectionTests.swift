@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// What becomes of connections, in networks and by servers.
-@Suite("A connection", .timeLimit(.minutes(2)))
+@Suite("A connection", .timeLimit(.minutes(5)))
 struct ConnectionTests {
     private let key = StoreKey(trusted: Array("key".utf8))
 

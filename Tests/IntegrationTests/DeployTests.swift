@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Releases side by side: what the article *Deploys* says.
-@Suite("A deploy", .timeLimit(.minutes(2)))
+@Suite("A deploy", .timeLimit(.minutes(5)))
 struct DeployTests {
     private static let stores: [StoreKind] = StoreKind.allCases + [.twoServers]
 

@@ -5,7 +5,7 @@ import Testing
 private struct LoaderFailure: Error {}
 
 /// However a load ends, it leaves no lease that anybody waits for: the other half of I4.
-@Suite("A load that has ended", .timeLimit(.minutes(2)))
+@Suite("A load that has ended", .timeLimit(.minutes(5)))
 struct EndedLoadTests {
     /// How the first load of a key ends.
     enum End: CaseIterable, Sendable {

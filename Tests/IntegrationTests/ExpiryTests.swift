@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Soft invalidation.
-@Suite("What was expired", .timeLimit(.minutes(1)))
+@Suite("What was expired", .timeLimit(.minutes(5)))
 struct ExpiryTests {
     private static let stores: [StoreKind] = StoreKind.allCases + [.twoServers]
 

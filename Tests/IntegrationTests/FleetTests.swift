@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Several servers: a value and the stamps of its groups are read from one.
-@Suite("A fleet", .timeLimit(.minutes(2)))
+@Suite("A fleet", .timeLimit(.minutes(5)))
 struct FleetTests {
     private func withFleet(
         of count: Int = 3, configuration: MemcachedStore.Configuration = testConfiguration,

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// An invalidation is sent whatever becomes of the task that asked for it, and whatever becomes of others.
-@Suite("An invalidation depends on nothing else", .timeLimit(.minutes(2)))
+@Suite("An invalidation depends on nothing else", .timeLimit(.minutes(5)))
 struct InvalidationTests {
     @Test("not on its caller's task, which may be cancelled before or meanwhile", arguments: StoreKind.allCases)
     func cancelled(kind: StoreKind) async throws {

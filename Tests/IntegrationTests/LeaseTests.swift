@@ -5,7 +5,7 @@ import Testing
 private struct LoaderFailure: Error {}
 
 /// One load at a time for each key, and nobody waits longer than a lease: I3 and I4, each on every store.
-@Suite("Leases", .timeLimit(.minutes(2)))
+@Suite("Leases", .timeLimit(.minutes(5)))
 struct LeaseTests {
     @Test("let two processes share one cold load", arguments: StoreKind.allCases)
     func twoProcesses(kind: StoreKind) async throws {

@@ -5,7 +5,7 @@ import MemcachedProcess
 import TestSupport
 import Testing
 
-@Suite("The memcached store", .timeLimit(.minutes(2)))
+@Suite("The memcached store", .timeLimit(.minutes(5)))
 struct MemcachedStoreTests {
     private let key = StoreKey(trusted: Array("key".utf8))
 

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What libmemcached can do wrong, each trap with the server that springs it.
-@Suite("Traps of libmemcached", .timeLimit(.minutes(2)))
+@Suite("Traps of libmemcached", .timeLimit(.minutes(5)))
 struct MemcachedTrapTests {
     private let key = StoreKey(trusted: Array("key".utf8))
     private let configuration = MemcachedStore.Configuration(

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What the article *The envelope* says of other languages, run as it stands there.
-@Suite("From Python", .enabled(if: Python.hasPylibmc, "needs python3-pylibmc"), .timeLimit(.minutes(1)))
+@Suite("From Python", .enabled(if: Python.hasPylibmc, "needs python3-pylibmc"), .timeLimit(.minutes(5)))
 struct OtherLanguageTests {
     @Test(
         "a value, a group and everything are invalidated in a line each", arguments: ["value", "group", "everything"])

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What proxies do, with nutcracker in front of real servers.
-@Suite("Behind a proxy", .timeLimit(.minutes(2)))
+@Suite("Behind a proxy", .timeLimit(.minutes(5)))
 struct ProxyTests {
     @Test("items come in any order: a read of several keys with a miss among them finds the others", arguments: [2, 3])
     func anyOrder(serverCount: Int) async throws {

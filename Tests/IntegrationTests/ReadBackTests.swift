@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Writes that leave with what is read, and are read back.
-@Suite("A write that is read back", .timeLimit(.minutes(2)))
+@Suite("A write that is read back", .timeLimit(.minutes(5)))
 struct ReadBackTests {
     @Test("has a CAS id that the next write may expect, without a read between", arguments: StoreKind.everyStore)
     func told(kind: StoreKind) async throws {

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Whoever is nearly done is not disturbed, and a refresh has replaced what was cached when it returns.
-@Suite("A refresh", .timeLimit(.minutes(2)))
+@Suite("A refresh", .timeLimit(.minutes(5)))
 struct RefreshTests {
     @Test("never shares a load that began before it, and waits for its fill", arguments: StoreKind.allCases)
     func waits(kind: StoreKind) async throws {

@@ -8,7 +8,7 @@ import Testing
 
 /// What servers do with writes that they refuse and are not to answer: the client reads the next thing on the same
 /// connection, so nothing may be said that it would take for the answer to that.
-@Suite("A refused write without a reply", .timeLimit(.minutes(1)))
+@Suite("A refused write without a reply", .timeLimit(.minutes(5)))
 struct RefusedWriteTests {
     enum Refusal: CaseIterable {
         case addOfTakenKey, swapOfAnother, swapOfNothing

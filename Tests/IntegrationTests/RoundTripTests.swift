@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// What each operation costs in exchanges with a server, which is what most of its time goes into: counted on the wire.
-@Suite("Round trips", .timeLimit(.minutes(1)))
+@Suite("Round trips", .timeLimit(.minutes(5)))
 struct RoundTripTests {
     private static let groups = [[], ["a"], ["a", "b", "c"]]
 

@@ -4,7 +4,7 @@ import Testing
 
 /// The nine bugs of django-cache-utils in our survey of the field: what is right where the seed is wrong, on every
 /// store.
-@Suite("Bugs of the seed", .timeLimit(.minutes(2)))
+@Suite("Bugs of the seed", .timeLimit(.minutes(5)))
 struct SeedBugTests {
     @Test("1: grouped keys, and keys under a version, are refreshed by one caller too", arguments: StoreKind.allCases)
     func refreshMarkIsOnTheRightKey(kind: StoreKind) async throws {

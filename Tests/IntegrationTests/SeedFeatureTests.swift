@@ -18,7 +18,7 @@ private struct Greeter: Sendable {
 }
 
 /// The eleven features of django-cache-utils, by their numbers in our survey of the field, each on every store.
-@Suite("Features of the seed", .timeLimit(.minutes(2)))
+@Suite("Features of the seed", .timeLimit(.minutes(5)))
 struct SeedFeatureTests {
     @Test("1: wraps a function, a method or a type method", arguments: StoreKind.allCases)
     func wrapsAnything(kind: StoreKind) async throws {

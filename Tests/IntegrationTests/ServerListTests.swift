@@ -6,7 +6,7 @@ import Testing
 @testable import Memcached
 
 /// Fleets whose list of servers changes.
-@Suite("A list of servers", .timeLimit(.minutes(2)))
+@Suite("A list of servers", .timeLimit(.minutes(5)))
 struct ServerListTests {
     /// One process at one step of a change.
     private struct Process {

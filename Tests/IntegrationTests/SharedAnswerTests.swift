@@ -62,7 +62,7 @@ private struct SliceCodec: CacheCodec {
     func decode(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> { bytes }
 }
 
-@Suite("What a call read with others", .timeLimit(.minutes(2)))
+@Suite("What a call read with others", .timeLimit(.minutes(5)))
 struct SharedAnswerTests {
     private let clock = ManualClock()
 

@@ -8,7 +8,7 @@ import Testing
 @testable import Memcached
 
 /// Servers, networks and resolvers that do not answer. Bounds are in whole seconds, and wide.
-@Suite("What does not answer", .serialized, .timeLimit(.minutes(2)))
+@Suite("What does not answer", .serialized, .timeLimit(.minutes(5)))
 struct StalledServerTests {
     private let key = StoreKey(trusted: Array("key".utf8))
 

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// What the key protocol counts on in a store, whichever it is.
-@Suite("Every store", .timeLimit(.minutes(2)))
+@Suite("Every store", .timeLimit(.minutes(5)))
 struct StoreConformanceTests {
     private let key = StoreKey(trusted: Array("conformance:key".utf8))
     private let other = StoreKey(trusted: Array("conformance:other".utf8))

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Losing items or the store itself costs loads and nothing else: I5 and I6.
-@Suite("Store trouble", .timeLimit(.minutes(2)))
+@Suite("Store trouble", .timeLimit(.minutes(5)))
 struct StoreTroubleTests {
     @Test(
         "never fails a read, at whichever step it strikes", arguments: ScriptedStore.Operation.allCases,

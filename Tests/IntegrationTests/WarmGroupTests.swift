@@ -4,7 +4,7 @@ import Testing
 
 @testable import MintCache
 
-@Suite("Groups that are kept warm", .timeLimit(.minutes(1)))
+@Suite("Groups that are kept warm", .timeLimit(.minutes(5)))
 struct WarmGroupTests {
     @Test("are those that are read most, and their stamps are read while nobody else does")
     func reads() async throws {

@@ -60,7 +60,7 @@ struct BreakerTests {
     }
 }
 
-@Suite("A probe", .timeLimit(.minutes(1)))
+@Suite("A probe", .timeLimit(.minutes(5)))
 struct ProbeTests {
     @Test("that is refused puts off the next one")
     func refused() async throws {

@@ -6,7 +6,7 @@ import Testing
 
 /// Tasks that keep their threads until others have gone on. One test after the other: the global executor may have two
 /// threads only, and one of them has to be free.
-@Suite("A task that keeps its thread", .serialized, .enabled(if: Call.canResumeTasks), .timeLimit(.minutes(2)))
+@Suite("A task that keeps its thread", .serialized, .enabled(if: Call.canResumeTasks), .timeLimit(.minutes(5)))
 struct BusyTaskTests {
     private let staged = StagedConversation()
 

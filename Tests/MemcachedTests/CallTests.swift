@@ -6,7 +6,7 @@ import Testing
 @testable import Memcached
 
 /// The queue and its calls, with the test in the place of the thread.
-@Suite("Calls that wait for a server", .timeLimit(.minutes(1)))
+@Suite("Calls that wait for a server", .timeLimit(.minutes(5)))
 struct CallTests {
     private let key = StoreKey(trusted: [0x6B])
 

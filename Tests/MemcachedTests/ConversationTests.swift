@@ -6,7 +6,7 @@ import Testing
 @testable import Memcached
 
 /// A conversation on a connection that answers when the test lets it.
-@Suite("A conversation", .serialized, .timeLimit(.minutes(1)))
+@Suite("A conversation", .serialized, .timeLimit(.minutes(5)))
 struct ConversationTests {
     @Test("asks for half of what is open, and for the other half before it waits")
     func halves() async throws {

@@ -8,7 +8,7 @@ import Testing
 
 /// What running tasks on threads of ours relies on of the runtime (see Call+Waiting.swift). `make test-release` runs it
 /// as the compiler optimizes it, too.
-@Suite("Tasks that wait for calls", .enabled(if: Call.canResumeTasks), .timeLimit(.minutes(1)))
+@Suite("Tasks that wait for calls", .enabled(if: Call.canResumeTasks), .timeLimit(.minutes(5)))
 struct ResumptionTests {
     private let key = StoreKey(trusted: [0x6B])
     private let queue = CallQueue(limit: 10_000, resumesTasks: true)

@@ -30,19 +30,23 @@ test-release: setup ## run the tests of resuming tasks in optimized code
 		--filter 'ResumptionTests|ReadyCallsTests|CallTests|ConversationTests|BusyTaskTests'
 
 # The interleavings run on one thread, and so many schedules would take too long. The suites that start servers run one
-# after the other: the sanitizer makes all of them together too slow for what they wait for.
+# after the other: a sanitizer makes all of them together too slow for what they wait for.
 test-races: setup ## run the tests under the thread sanitizer
 	swift build --build-tests --sanitize=thread --scratch-path .build-tsan
 	$(RACES) --skip 'InterleavingTests|IntegrationTests'
 	set -e; for suite in $(SERVER_SUITES); do $(RACES) --filter "IntegrationTests.$$suite"; done
 
+test-memory: setup ## run the tests under the address sanitizer
+	swift build --build-tests --sanitize=address --scratch-path .build-asan
+	$(MEMORY) --skip 'InterleavingTests|IntegrationTests'
+	set -e; for suite in $(SERVER_SUITES); do $(MEMORY) --filter "IntegrationTests.$$suite"; done
+
 SERVER_SUITES = $(basename $(notdir $(wildcard Tests/IntegrationTests/*Tests.swift)))
 RACES = TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/thread-sanitizer.suppressions \
 	swift test --skip-build --sanitize=thread --scratch-path .build-tsan
-
 # Tests leave waiting on purpose what is then reported as a leak.
-test-memory: setup ## run the tests under the address sanitizer
-	ASAN_OPTIONS=detect_leaks=0 swift test --sanitize=address --scratch-path .build-asan --skip InterleavingTests
+MEMORY = ASAN_OPTIONS=detect_leaks=0 \
+	swift test --skip-build --sanitize=address --scratch-path .build-asan
 
 # A quick run finds out that everything works, and is too short to judge anything by.
 QUICKLY = --seconds 0.2 --rounds 5 --expiries 5 --group 10000

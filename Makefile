@@ -62,7 +62,7 @@ bench-peers: setup ## the same with clients from the world of Python, in twelve 
 	swift build --package-path Benchmarks --configuration release
 	@$(BENCH)
 
-verify: ## check the model of the key protocol, in two minutes; DEEP=1 for larger configurations
+verify: ## check the model of the key protocol, in three minutes; DEEP=1 for larger configurations
 	@Verification/verify
 
 # With a planted mistake it has to find something: make torture MISTAKE=fillWithoutToken

@@ -16,7 +16,7 @@ public struct CacheError: Error, Sendable {
         public static let invalidKey = Code("invalidKey")
         /// A lifetime or another duration is zero, negative or out of range.
         public static let invalidDuration = Code("invalidDuration")
-        /// A store was configured with something it cannot work with.
+        /// A store or a cache was not made for what is asked of it, or with something it cannot work with.
         public static let invalidConfiguration = Code("invalidConfiguration")
         /// A server address is malformed, empty or listed twice.
         public static let invalidServer = Code("invalidServer")

@@ -64,24 +64,27 @@ struct ExpiryTests {
         #expect(try await city.peek("paris") == nil)
     }
 
+    /// Its values are the numbers of their loads, one of which stops at a gate.
+    private func city(
+        in cache: Cache, ttl: Duration, _ loads: Counter, stopping number: Int, at gate: Gate
+    ) -> CachedFunction<String, City> {
+        cache.cached("City.get", ttl: ttl, groups: ["cities"]) { slug in
+            let load = loads.increment()
+            if load == number { try await gate.pass() }
+            return City(name: slug, population: load)
+        }
+    }
+
     @Test("while it was being loaded is stale at once, and shared with nobody as fresh", arguments: Target.allCases)
     func loading(target: Target) async throws {
         let clock = ManualClock()
         let store = InMemoryStore(clock: clock)
         let statistics = CacheStatistics()
         let cache = Cache(store: store, namespace: "shop", clock: clock, observer: statistics)
-        let (started, gate) = (Gate(), Gate())
-        let loads = Counter()
-        let city = cache.cached("City.get", ttl: .seconds(600), groups: ["cities"]) { (slug: String) in
-            let number = loads.increment()
-            if number == 1 {
-                started.open()
-                try await gate.pass()
-            }
-            return City(name: slug, population: number)
-        }
+        let (gate, loads) = (Gate(), Counter())
+        let city = city(in: cache, ttl: .seconds(600), loads, stopping: 1, at: gate)
         async let first = city("paris")
-        try await started.pass()
+        try await gate.arrival()
         try await target.expire(city, in: cache)
         async let second = city("paris")
         for _ in 0..<1000 { await Task.yield() }
@@ -99,21 +102,13 @@ struct ExpiryTests {
     func claimed(target: Target) async throws {
         let clock = ManualClock()
         let cache = Cache(store: InMemoryStore(clock: clock), namespace: "shop", clock: clock)
-        let (started, gate) = (Gate(), Gate())
-        let loads = Counter()
-        let city = cache.cached("City.get", ttl: .seconds(60), groups: ["cities"]) { (slug: String) in
-            let number = loads.increment()
-            if number == 2 {
-                started.open()
-                try await gate.pass()
-            }
-            return City(name: slug, population: number)
-        }
+        let (gate, loads) = (Gate(), Counter())
+        let city = city(in: cache, ttl: .seconds(60), loads, stopping: 2, at: gate)
         _ = try await city("paris")
         await cache.drain()
         clock.advance(by: .seconds(60))
         #expect(try await city("paris").population == 1)
-        try await started.pass()
+        try await gate.arrival()
         try await target.expire(city, in: cache)
         gate.open()
         await cache.drain()

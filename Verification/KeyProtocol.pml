@@ -9,6 +9,10 @@
  * The database is a counter, `db`. A load that begins reads it. An updater counts it up, invalidates, and when the
  * invalidation has returned sets `acked`. A call that begins then must not get less: that is I1 for an exact
  * invalidation and I2 for a group's, and with the evictions I5.
+ *
+ * With two versions there are two registers, each with a reader's process of its own, which an invalidation changes one
+ * after the other. They are on one server, or on two: then each server has stamps of the groups, and one of its writes may
+ * be lost. What the others have done holds all the same.
  */
 
 #ifndef READERS
@@ -47,6 +51,40 @@
 #ifndef RESTARTS
 #define RESTARTS 0  /* of the value key's server, whose CAS ids then begin again; only with leases that are read back */
 #endif
+#ifndef SERVERS
+#define SERVERS 1
+#endif
+#ifndef LOSSES
+#define LOSSES 0    /* writes of an invalidation that a server does not get */
+#endif
+#ifdef VERSIONS         /* two, each read by a process of its own */
+#define PROCESSES 2
+#define REGISTERS 2
+#define REGISTER byte reg
+#define AND_REGISTER ; byte reg
+#define SAME_REGISTER , reg
+#define isOfRegister(f) (f_process[f] == reg)
+#else
+#define REGISTERS 1
+#define REGISTER
+#define AND_REGISTER
+#define SAME_REGISTER
+#define reg 0
+#define isOfRegister(f) true
+#endif
+#if SERVERS == 2 || defined(STAMPS_OF_VERSION) /* planted: a version keeps stamps of its own */
+#define STAMPS 2
+#define stampsHere reg
+#ifdef STAMPS_ELSEWHERE /* planted: they are read from the other server */
+#define stampsRead (1 - reg)
+#else
+#define stampsRead reg
+#endif
+#else
+#define STAMPS 1
+#define stampsHere 0
+#define stampsRead 0
+#endif
 #ifdef SETTLING         /* invalidations have a window, and loads read from a replica that lags */
 #define LOADED rep
 #else
@@ -70,11 +108,24 @@
 #define VALUE 2
 
 /* The value key: a compare-and-swap register. */
-byte v_kind, v_version, v_stamp1, v_stamp2;
-byte v_token;   /* of the pending item, or of the claim on the value; 0 for no claim */
-bool v_stale;
+typedef Register {
+    byte kind, version, stamp1, stamp2;
+    byte token;     /* of the pending item, or of the claim on the value; 0 for no claim */
+    bool stale;
+    byte cas;       /* Each state has one of its own: the token of a pending item; of a value, who filled it and who claims it. */
+    byte done       /* the version whose invalidation has returned, for those who read here */
+}
+Register v[REGISTERS];
+#define v_kind v[reg].kind
+#define v_version v[reg].version
+#define v_stamp1 v[reg].stamp1
+#define v_stamp2 v[reg].stamp2
+#define v_token v[reg].token
+#define v_stale v[reg].stale
+#define v_cas v[reg].cas
+#define acked v[reg].done
 #ifdef SOFT             /* an update may expire the key or the first group, in place of invalidating it */
-byte s1 = 1, softFresh = 1; /* the soft half of the first group's stamp, beside g1 */
+byte s1 = 1, softFresh = 1; /* the soft half of the first group's stamp, beside the hard one */
 byte v_soft;            /* of what stands under the value key */
 bool v_expired;         /* the key was expired since the lease was taken */
 byte softAcked;         /* the version that has to be served as fresh */
@@ -86,13 +137,15 @@ bool v_window;          /* the mark or the lease carries the window */
 bool v_settled;         /* the value is served in the window only */
 bool g_window;          /* a group's stamp carries it */
 #endif
-/* Each state has one of its own: the token of a pending item; of a value, who filled it and who claims it. */
-byte v_cas;
 
-/* The generation keys; 0 is absent, as after an eviction. */
-byte g1 = 1, g2 = 2, fresh = 2;
+/* The generation keys, of each server; 0 is absent, as after an eviction. */
+byte group1[STAMPS] = 1, group2[STAMPS] = 2, fresh = 2;
+#define g1 group1[stampsHere]
+#define g2 group2[stampsHere]
+#define read1 group1[stampsRead]
+#define read2 group2[stampsRead]
 
-byte db, acked;
+byte db;
 bool stored;    /* some load has filled the register */
 
 /*
@@ -111,7 +164,8 @@ bool f_filled[FLIGHTS];     /* the store has confirmed its fill */
 bool f_orphaned[FLIGHTS];   /* it has ended, and the register may carry its token still: its process takes that over */
 bool f_leaseOver[FLIGHTS];
 #ifdef SOFT
-byte f_soft[FLIGHTS];
+byte f_soft[FLIGHTS];       /* the half that a fill is to carry */
+byte f_softRead[FLIGHTS];   /* the one that was read before the lease was taken */
 #endif
 #ifdef SETTLING
 bool f_window[FLIGHTS], f_settling[FLIGHTS];
@@ -131,7 +185,7 @@ byte flights;
 byte u_state[READERS], u_version[READERS];
 
 byte evictions = EVICTIONS, stales = STALES, crashes = CRASHES, troubles = TROUBLES, refreshes = REFRESHES;
-byte prolongs = PROLONGS, fillTroubles = FILL_TROUBLES;
+byte prolongs = PROLONGS, fillTroubles = FILL_TROUBLES, losses = LOSSES;
 byte k;
 
 /*
@@ -151,10 +205,12 @@ inline removeV() {
     skip
 }
 
-inline fillV(version, f, stamp1, stamp2) {
-    v_kind = VALUE; v_version = version; v_token = 0; v_stamp1 = stamp1; v_stamp2 = stamp2; v_stale = 0;
+inline fillV(loaded, f, with1, with2) {
+    v_kind = VALUE; v_version = loaded; v_token = 0; v_stamp1 = with1; v_stamp2 = with2; v_stale = 0;
 #ifdef SOFT
     v_stale = v_expired; v_expired = 0; v_soft = f_soft[f];
+    /* Or it would be refreshed again and again. */
+    assert(f_softRead[f] != s1 || v_soft == s1 /* fresh when it is filled */);
 #endif
 #ifdef SETTLING
     v_settled = f_settling[f];
@@ -216,7 +272,7 @@ inline readV() {
 }
 
 inline readGroups() {
-    now1 = g1; now2 = g2;
+    now1 = read1; now2 = read2;
 #ifdef SOFT
     nowSoft = s1;
 #endif
@@ -252,7 +308,12 @@ inline depart(keepsValue) {
     f_state[f] = starting; f_process[f] = process; f_stamp1[f] = now1; f_stamp2[f] = now2; f_over[f] = cas;
     f_claims[f] = keepsValue;
 #ifdef SOFT
+    f_softRead[f] = nowSoft;
+#ifdef CLAIM_UNDER_OLD /* planted: a claim keeps the half that the value has */
+    f_soft[f] = (keepsValue -> soft : nowSoft);
+#else
     f_soft[f] = nowSoft;
+#endif
 #endif
 #ifdef SETTLING
 #ifdef FORGET_WINDOW /* planted: of the item that it replaces */
@@ -264,13 +325,25 @@ inline depart(keepsValue) {
 #ifdef LOAD_BEFORE_STAMPS
     f_version[f] = early;
 #endif
-    run Flight(f)
+    run Flight(f SAME_REGISTER)
 }
 
 /* Whoever held the lease has lost it: an invalidation, an eviction. */
 inline releaseHolders() {
     k = 0;
-    do :: k < FLIGHTS -> f_holds[k] = 0; k++ :: else -> k = 0; break od
+    do
+    :: k < FLIGHTS -> if :: isOfRegister(k) -> f_holds[k] = 0 :: else fi; k++
+    :: else -> k = 0; break
+    od
+}
+
+/* The same for a group. */
+inline releaseHoldersOfGroup() {
+    k = 0;
+    do
+    :: k < FLIGHTS -> if :: STAMPS == 1 || isOfRegister(k) -> f_holds[k] = 0 :: else fi; k++
+    :: else -> k = 0; break
+    od
 }
 
 /* What nobody looks at any more: equal states are found to be equal. */
@@ -285,12 +358,12 @@ inline takeLease(f) {
 #ifdef WITHOUT_I3 /* for the mistakes that are to break I1 or I2 */
     :: k < FLIGHTS -> k++
 #else
-    :: k < FLIGHTS -> assert(!f_holds[k] /* I3 */); k++
+    :: k < FLIGHTS -> assert(!(f_holds[k] && isOfRegister(k)) /* I3 */); k++
 #endif
     :: else -> k = 0; break
     od;
     /* Stamps that are outdated already hold nothing: the next reader takes the register over. */
-    f_holds[f] = (f_stamp1[f] == g1 && f_stamp2[f] == g2);
+    f_holds[f] = (f_stamp1[f] == read1 && f_stamp2[f] == read2);
     occupyV(f);
     settle(f)
 }
@@ -302,7 +375,7 @@ inline takeLease(f) {
 #endif
 
 /* A write that was not confirmed and happens after all. Nothing is loaded under it. */
-proctype LateWrite(byte f) {
+proctype LateWrite(byte f AND_REGISTER) {
     atomic {
         true;
         if
@@ -313,7 +386,7 @@ proctype LateWrite(byte f) {
 }
 
 /* A fill that was not confirmed and happens after all. */
-proctype LateFill(byte f, cas, stamp1, stamp2) {
+proctype LateFill(byte f, cas, stamp1, stamp2 AND_REGISTER) {
     atomic {
         true;
         if
@@ -324,7 +397,7 @@ proctype LateFill(byte f, cas, stamp1, stamp2) {
 }
 
 /* A register that could not be filled is given back when the store answers, if it carries the token still. */
-proctype GiveBack(byte f) {
+proctype GiveBack(byte f AND_REGISTER) {
     byte cas;
     bool isMine;
     atomic { isMine = v_kind != ABSENT && v_token == f + 1; cas = v_cas };
@@ -356,7 +429,7 @@ inline prolong(f) {
             assert(f_state[f] != landed /* never at the same time as the fill */);
             k = 0;
             do
-            :: k < FLIGHTS -> assert(k == f || !f_holds[k] /* I3 */); k++
+            :: k < FLIGHTS -> assert(k == f || !(f_holds[k] && isOfRegister(k)) /* I3 */); k++
             :: else -> k = 0; break
             od;
 #ifdef PROLONG_WHATEVER
@@ -364,7 +437,7 @@ inline prolong(f) {
             v_stamp1 = f_stamp1[f]; v_stamp2 = f_stamp2[f]; v_cas = f + 1;
 #endif
             v_cas = v_cas + 128; f_leaseOver[f] = 0;
-            f_holds[f] = (f_stamp1[f] == g1 && f_stamp2[f] == g2)
+            f_holds[f] = (f_stamp1[f] == read1 && f_stamp2[f] == read2)
         :: else
         fi;
         isMine = 0; cas = 0
@@ -372,7 +445,7 @@ inline prolong(f) {
 }
 
 #ifdef PROLONG_DURING_FILL /* planted: at any time */
-proctype Prolong(byte f) {
+proctype Prolong(byte f AND_REGISTER) {
     byte cas;
     bool isMine;
     readForProlonging(f);
@@ -380,7 +453,7 @@ proctype Prolong(byte f) {
 }
 #endif
 
-proctype Flight(byte f) {
+proctype Flight(byte f AND_REGISTER) {
     byte cas, stamp1, stamp2;
     bool isMine;
     atomic {
@@ -388,7 +461,7 @@ proctype Flight(byte f) {
         :: troubles > 0 ->
             troubles--; f_state[f] = trouble; f_orphaned[f] = 1;
             if
-            :: true -> run LateWrite(f)
+            :: true -> run LateWrite(f SAME_REGISTER)
             :: true
             fi;
             goto over
@@ -431,7 +504,7 @@ readBack:
 #ifndef WITHOUT_I3
             k = 0;
             do
-            :: k < FLIGHTS -> assert(k == f || !f_holds[k] /* I3 */); k++
+            :: k < FLIGHTS -> assert(k == f || !(f_holds[k] && isOfRegister(k)) /* I3 */); k++
             :: else -> k = 0; break
             od
 #endif
@@ -444,7 +517,7 @@ readBack:
     if
     :: atomic { prolongs > 0 -> prolongs-- };
 #ifdef PROLONG_DURING_FILL
-        run Prolong(f)
+        run Prolong(f SAME_REGISTER)
 #else
         readForProlonging(f);
         prolong(f)
@@ -485,10 +558,10 @@ swap:
         :: fillTroubles > 0 && isMine ->
             fillTroubles--; f_orphaned[f] = 1;
             if
-            :: true -> run LateFill(f, cas, stamp1, stamp2)
+            :: true -> run LateFill(f, cas, stamp1, stamp2 SAME_REGISTER)
             :: true
             fi;
-            run GiveBack(f)
+            run GiveBack(f SAME_REGISTER)
         :: isMine && v_cas == cas -> fillV(f_version[f], f, stamp1, stamp2); stored = 1;
 #if REFRESHES
             f_filled[f] = 1;
@@ -504,7 +577,7 @@ over:
     skip
 }
 
-proctype Reader(byte id; byte process) {
+proctype Reader(byte id; byte process AND_REGISTER) {
 #ifdef SOFT
     byte soft, nowSoft, needFresh;
     bool expired;
@@ -631,8 +704,8 @@ decide:
 plant:
         atomic {
             if
-            :: now1 == 0 -> if :: g1 == 0 -> newStamp(g1) :: else fi
-            :: now1 != 0 -> if :: g2 == 0 -> newStamp(g2) :: else fi
+            :: now1 == 0 -> if :: read1 == 0 -> newStamp(read1) :: else fi
+            :: now1 != 0 -> if :: read2 == 0 -> newStamp(read2) :: else fi
             fi;
             forget(); goto again
         };
@@ -797,44 +870,91 @@ answered:
     od
 }
 
+/* One write of an invalidation. */
+#define reach(write) \
+    atomic { \
+        if \
+        :: losses > 0 -> losses--; missed = missed | (1 << reg) \
+        :: true -> write \
+        fi \
+    }
+
+inline invalidateKey() {
+#ifdef SPARE_PENDING /* planted: an exact invalidation leaves a pending item alone */
+    if :: v_kind == VALUE -> removeV(); releaseHolders() :: else fi
+#else
+    removeV(); releaseHolders();
+#ifdef SETTLING
+    v_kind = PENDING; v_cas = 8; v_window = 1; w_open = 1;
+#endif
+    skip
+#endif
+}
+
+inline invalidateGroup(g) {
+    nextStamp(g); releaseHoldersOfGroup();
+#ifdef SETTLING
+    g_window = 1; w_open = 1;
+#endif
+    skip
+}
+
+/* The same in the other place. */
+#if REGISTERS == 2
+#define other() atomic { reg = 1 - reg }
+#ifdef SPARE_VERSION /* planted: an exact invalidation removes the keys of its own version only */
+#define everyKey() reg = 0; reach(invalidateKey())
+#else
+#define everyKey() reach(invalidateKey()); other(); reach(invalidateKey())
+#endif
+#else
+#define everyKey() reach(invalidateKey())
+#endif
+#if STAMPS == 2 && !defined(SPARE_SERVER) && !defined(STAMPS_OF_VERSION) /* planted: one of two gets a new stamp */
+#define everyGroup(g) reach(invalidateGroup(g)); other(); reach(invalidateGroup(g))
+#else
+#define everyGroup(g) reach(invalidateGroup(g))
+#endif
+
 /* Changes the database, then invalidates. */
 proctype Updater() {
-    byte updates, mine;
+    byte updates, mine, missed;
+#if REGISTERS == 2
+    byte reg;
+#endif
 #ifdef SOFT
     byte cas, hard, soft;
     bool isThere;
 #endif
     do
     :: updates < UPDATES ->
-        atomic { db++; updates++; mine = db }
+        atomic {
+            db++; updates++; mine = db;
+#if REGISTERS == 2 /* in either order */
+            if
+            :: reg = 0
+            :: reg = 1
+            fi
+#endif
+        }
         if
-#ifdef SPARE_PENDING /* planted: an exact invalidation leaves a pending item alone */
-        :: atomic { if :: v_kind == VALUE -> removeV(); releaseHolders() :: else fi }
-#elif defined(SETTLING)
-        :: atomic { removeV(); releaseHolders(); v_kind = PENDING; v_cas = 8; v_window = 1; w_open = 1 }
-#else
-        :: atomic { removeV(); releaseHolders() }
-#endif
-#ifdef SPARE_SERVER /* planted: the first group's new stamp goes to all servers but the value's */
-        :: skip
-#else
-        :: atomic { nextStamp(g1); releaseHolders();
-#ifdef SETTLING
-            g_window = 1; w_open = 1;
-#endif
-            skip }
-#endif
-        :: atomic { nextStamp(g2); releaseHolders();
-#ifdef SETTLING
-            g_window = 1; w_open = 1;
-#endif
-            skip }
+        :: everyKey()
+        :: everyGroup(g1)
+        :: everyGroup(g2)
 #ifdef SOFT
         :: goto expireKey
         :: goto expireGroup
 #endif
         fi;
-        atomic { if :: acked < mine -> acked = mine :: else fi };
+        atomic {
+#if REGISTERS == 2
+            if :: !(missed & 1) && v[0].done < mine -> v[0].done = mine :: else fi;
+            if :: !(missed & 2) && v[1].done < mine -> v[1].done = mine :: else fi;
+            missed = 0; reg = 0
+#else
+            if :: acked < mine -> acked = mine :: else fi
+#endif
+        };
 #ifdef SOFT
         goto updated;
 expireKey:
@@ -888,12 +1008,12 @@ updated:
 #endif
 #define leaseEnds(f) atomic { mayEnd(f) -> f_leaseOver[f] = 1; f_holds[f] = 0 }
 
-proctype World() {
+proctype World(REGISTER) {
 endWorld:
     do
     :: atomic { evictions > 0 && v_kind != ABSENT -> evictions--; removeV(); releaseHolders() }
-    :: atomic { evictions > 0 && g1 != 0 -> evictions--; g1 = 0; releaseHolders() }
-    :: atomic { evictions > 0 && g2 != 0 -> evictions--; g2 = 0; releaseHolders() }
+    :: atomic { evictions > 0 && g1 != 0 -> evictions--; g1 = 0; releaseHoldersOfGroup() }
+    :: atomic { evictions > 0 && g2 != 0 -> evictions--; g2 = 0; releaseHoldersOfGroup() }
     :: atomic { stales > 0 && v_kind == VALUE && !v_stale -> stales--; v_stale = 1 }
 #ifdef SETTLING
     :: atomic { rep < db -> rep = db }
@@ -928,14 +1048,23 @@ init {
     atomic {
         k = 0;
         do
+#if REGISTERS == 2
+        :: k < READERS -> run Reader(k, PROCESS_OF(k), PROCESS_OF(k)); k++
+#else
         :: k < READERS -> run Reader(k, PROCESS_OF(k)); k++
+#endif
         :: else -> k = 0; break
         od;
         run Updater();
 #if UPDATERS == 2
         run Updater();
 #endif
+#if REGISTERS == 2
+        run World(0);
+        run World(1)
+#else
         run World()
+#endif
     }
 }
 

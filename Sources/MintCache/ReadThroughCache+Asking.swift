@@ -13,6 +13,12 @@ extension ReadThroughCache {
         do {
             guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
             if let warmGroups { warmGroups.note(entry.groups) }
+            #if DEBUG
+            if PlantedMistake.stampsOfAnotherServer.isPlanted {
+                let generations = try await stampPart(of: entry.key).get(entry.groups)
+                return Answer(item: try await store.get(entry.key), generations: generations)
+            }
+            #endif
             // Not handed on by `part(of:)`: all threads would count the references to the store at one place.
             let (item, generations) =
                 isOnePart
@@ -25,8 +31,11 @@ extension ReadThroughCache {
         }
     }
 
-    /// The part of the store that has a key.
-    private func part(of key: StoreKey) -> any CacheStore { isOnePart ? store : parts[store.part(of: key)] }
+    /// The part of the store that has the stamps of a key's groups: its own.
+    private func stampPart(of key: StoreKey) -> any CacheStore {
+        if PlantedMistake.stampsOfAnotherServer.isPlanted { return parts[parts.count - 1 - store.part(of: key)] }
+        return isOnePart ? store : parts[store.part(of: key)]
+    }
 
     /// What the machine is told of an answer.
     func parsed(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
@@ -88,7 +97,7 @@ extension ReadThroughCache {
             return UniqueValue(EnvelopeCoding.encode(generation, for: group), under: group, over: planting.over)
         }
         do {
-            let (item, generations) = try await part(of: entry.key).get(
+            let (item, generations) = try await stampPart(of: entry.key).get(
                 entry.key, with: entry.groups, after: writes)
             for (planting, write) in zip(plantings, writes)
             where generations[planting.group].map({ Array($0.value) == write.value }) == true {

@@ -21,7 +21,7 @@ struct InterleavingTests {
 
     // Only debug builds have mistakes to plant.
     #if DEBUG
-    @Test("of ten thousand schedules some notice a fill that does not look for its token")
+    @Test("some schedules notice a fill that does not look for its token")
     func noticesFillWithoutToken() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.fillWithoutToken)
@@ -29,7 +29,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice a caller that joins a load of other stamps")
+    @Test("some schedules notice a caller that joins a load of other stamps")
     func noticesJoinWhateverTheStamps() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.joinWhateverTheStamps)
@@ -37,7 +37,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice a value that is served under other stamps")
+    @Test("some schedules notice a value that is served under other stamps")
     func noticesServeWhateverTheStamps() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.serveWhateverTheStamps)
@@ -45,7 +45,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that a lease under other stamps is taken over at first sight")
+    @Test("some schedules notice that a lease under other stamps is taken over at first sight")
     func noticesNoSecondLook() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.noSecondLook)
@@ -53,7 +53,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that a lease is taken over while it runs")
+    @Test("some schedules notice that a lease is taken over while it runs")
     func noticesImpatience() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.impatience)
@@ -61,7 +61,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that the lease of a load is taken over while its fill is under way")
+    @Test("some schedules notice that the lease of a load is taken over while its fill is under way")
     func noticesTakeOverLanded() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.takeOverLanded)
@@ -69,7 +69,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that a refresh takes over a lease that runs")
+    @Test("some schedules notice that a refresh takes over a lease that runs")
     func noticesRefreshTakesOver() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.refreshTakesOver)
@@ -77,7 +77,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that a lease is prolonged whatever stands there")
+    @Test("some schedules notice that a lease is prolonged whatever stands there")
     func noticesProlongWhateverStands() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.prolongWhateverStands)
@@ -85,7 +85,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that the invalidation of a group spares a server")
+    @Test("some schedules notice that the invalidation of a group spares a server")
     func noticesSpareServer() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.spareServer)
@@ -93,7 +93,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice a lease that forgets the window of what it replaces")
+    @Test("some schedules notice a lease that forgets the window of what it replaces")
     func noticesForgetWindow() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.forgetWindow)
@@ -101,7 +101,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that expiring a key spares a load that is under way")
+    @Test("some schedules notice that expiring a key spares a load that is under way")
     func noticesSpareExpiredPending() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.spareExpiredPending)
@@ -109,7 +109,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that expiring a group writes over another stamp")
+    @Test("some schedules notice that expiring a group writes over another stamp")
     func noticesReviveStamp() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.reviveStamp)
@@ -117,7 +117,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that a version keeps stamps of its own")
+    @Test("some schedules notice that a version keeps stamps of its own")
     func noticesStampsOfVersion() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.stampsOfVersion)
@@ -125,7 +125,7 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that the other version keeps its values")
+    @Test("some schedules notice that the other version keeps its values")
     func noticesSpareVersion() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.spareVersion)
@@ -133,7 +133,39 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("of ten thousand schedules some notice that a lease is prolonged while the fill is under way")
+    @Test("some schedules notice stamps of another server than the value's")
+    func noticesStampsOfAnotherServer() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.stampsOfAnotherServer)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice a claim under old stamps")
+    func noticesClaimUnderOldStamps() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.claimUnderOldStamps)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice a lease that is confirmed by whatever stands there")
+    func noticesConfirmWhateverStands() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.confirmWhateverStands)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice a CAS id that is used over a restart")
+    func noticesToldOverRestart() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.toldOverRestart)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice that a lease is prolonged while the fill is under way")
     func noticesProlongDuringFill() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
             try expectNoticed(.prolongDuringFill)
@@ -151,7 +183,7 @@ private func say(_ result: ExitTest.Result?) {
 #if DEBUG
 private func expectNoticed(_ mistake: PlantedMistake) throws {
     PlantedMistake.plant(mistake)
-    let search = try Search.run(schedules: 10_000)
+    let search = try Search.run(schedules: 20_000)
     print("\(mistake): \(search.failure == nil ? "not noticed" : "noticed") after \(search.schedules) schedules")
     #expect(search.failure != nil)
 }

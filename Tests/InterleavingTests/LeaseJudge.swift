@@ -63,6 +63,8 @@ final class LeaseJudge: @unchecked Sendable {
         }
         guard old.generations == new.generations || old.generations == stamps.map(\.?.hard) else { return }
         if let known = leases[lease.token], known.hasEnded, known.process == process { return }
+        // What was read before a restart may be taken for what stands there since.
+        guard !stage.haveIDsReturned else { return }
         stage.violations.append("I3: the lease on \(key) is taken over while it runs")
     }
 }

@@ -19,7 +19,6 @@ final class Schedule: @unchecked Sendable {
     private static let callsPerCaller = 3
     private static let updates = 3
     private static let rows = 2
-    private static let groups = ["g", "h"]
     private static let randomSteps = 120
     private static let lease = Duration.seconds(5)
     /// How far the replica lags at most, the window of an invalidation for that, and after how long what was loaded in
@@ -40,6 +39,7 @@ final class Schedule: @unchecked Sendable {
 
     private let stage: Stage
     private let theme: Theme
+    private let groups: [String]
     private let store: SharedStore
     private var caches: [Cache] = []
     private var functions: [CachedFunction<Int, Int>] = []
@@ -55,13 +55,15 @@ final class Schedule: @unchecked Sendable {
     /// Callers and updaters that have not ended, by process.
     private var running: [Int: Int] = [:]
     private var calls = 0
+    private var loadCount = 0
 
     private init(_ choices: Choices) {
         stage = Stage(choices)
         theme = Theme(rawValue: stage.choices.choose(6) / 2) ?? .trouble
         stage.isReliable = theme == .lagging
+        groups = [["g", "h"], ["g", "h"], ["g"], []][stage.choices.choose(4)]
         store = SharedStore(
-            stage, groups: Self.groups.compactMap { try? StoreKey("s:@\($0)") }, partCount: 1 + stage.choices.choose(2))
+            stage, groups: groups.compactMap { try? StoreKey("s:@\($0)") }, partCount: 1 + stage.choices.choose(2))
         let staleFor = theme == .expiring ? Duration.zero : .seconds(10)
         // Most processes are of one release.
         let versions = stage.choices.oneIn(4) ? ["1", "2"] : ["1", "1"]
@@ -75,7 +77,7 @@ final class Schedule: @unchecked Sendable {
             functions.append(
                 cache.cached(
                     "row", ttl: .seconds(10), staleFor: staleFor, leaseFor: Self.lease,
-                    refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: Self.groups
+                    refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: groups
                 ) { [self] (row: Int) in try await load(row, process: process) })
         }
     }
@@ -92,6 +94,7 @@ final class Schedule: @unchecked Sendable {
         let version = theme == .lagging ? replicated(row) : versions[row]
         let value = row * 1000 + version
         stage.note("p\(process) loads row \(row) at version \(version)")
+        loadCount += 1
         await stage.wait("ends the load of \(value)", process: process)
         loaded[value] = stage.now
         if !stage.isCalm, stage.choices.oneIn(8) { throw LoadFailure() }
@@ -158,7 +161,7 @@ final class Schedule: @unchecked Sendable {
         Task { [self] in
             for _ in 0..<Self.updates {
                 await stage.wait("updates", process: process)
-                let target = stage.choices.choose(Self.rows + Self.groups.count)
+                let target = stage.choices.choose(Self.rows + groups.count)
                 let rows = target < Self.rows ? target..<target + 1 : 0..<Self.rows
                 for row in rows {
                     versions[row] += 1
@@ -167,8 +170,8 @@ final class Schedule: @unchecked Sendable {
                     replica[row].append((from, versions[row]))
                 }
                 let updated = versions
-                let isExpiry = theme != .lagging && stage.choices.oneIn(3)
-                await invalidate(target, in: process, expiring: isExpiry)
+                let isExpiry = theme != .lagging && stage.choices.oneIn(2)
+                await invalidate(target, updated, in: process, expiring: isExpiry)
                 if isExpiry, theme != .expiring { continue }
                 for row in rows {
                     acknowledged[row] = max(acknowledged[row], updated[row])
@@ -181,33 +184,53 @@ final class Schedule: @unchecked Sendable {
     }
 
     /// Invalidates or expires a row, or after those a group, until that succeeds.
-    private func invalidate(_ target: Int, in process: Int, expiring: Bool) async {
+    private func invalidate(_ target: Int, _ updated: [Int], in process: Int, expiring: Bool) async {
         let window = theme == .lagging ? Self.window : .zero
+        let stampings = store.stampings
         while true {
             do {
                 switch (target < Self.rows, expiring) {
                 case (true, true): return try await functions[process].expire(target)
                 case (true, false): return try await functions[process].invalidate(target, settlingFor: window)
-                case (false, true): return try await caches[process].expire(group: Self.groups[target - Self.rows])
+                case (false, true): return try await caches[process].expire(group: groups[target - Self.rows])
                 case (false, false):
                     return try await caches[process].invalidate(
-                        group: Self.groups[target - Self.rows], settlingFor: window)
+                        group: groups[target - Self.rows], settlingFor: window)
                 }
             } catch {
                 stage.note("p\(process) invalidates again")
+                if target >= Self.rows, !expiring {
+                    acknowledge(groups[target - Self.rows], updated, since: stampings)
+                }
+                await stage.wait("tries again", process: process)
             }
+        }
+    }
+
+    /// An invalidation that has failed holds for the values of the parts that it has reached.
+    private func acknowledge(_ group: String, _ updated: [Int], since stampings: [SharedStore.Place: Int]) {
+        guard let key = try? StoreKey("s:@\(group)") else { return }
+        for row in 0..<Self.rows {
+            let isReached = functions.allSatisfy { function in
+                guard let value = try? function.key(row) else { return false }
+                let place = SharedStore.Place(key: key, part: store.part(of: value))
+                return stampings[place] != store.stampings[place]
+            }
+            if isReached { acknowledged[row] = max(acknowledged[row], updated[row]) }
         }
     }
 
     // MARK: The schedule
 
     private func run(on executor: DeterministicExecutor) -> Outcome {
+        var steps = 0
+        if stage.choices.oneIn(2) { warmUp(executor, &steps) }
         for process in 0..<Self.processes {
             for _ in 0..<Self.callersPerProcess { startCaller(in: process) }
         }
         startUpdater(in: 0)
         startUpdater(in: 1)
-        var steps = 0
+        steps = 0
         while steps < Self.randomSteps, stage.violations.isEmpty {
             executor.drain()
             steps += 1
@@ -221,8 +244,17 @@ final class Schedule: @unchecked Sendable {
             }
         }
         settle(executor, &steps)
+        rest(executor, &steps)
         return Outcome(
             violations: stage.violations, log: stage.log, choices: stage.choices.made, calls: calls, steps: steps)
+    }
+
+    /// Everything is cached before anything happens.
+    private func warmUp(_ executor: DeterministicExecutor, _ steps: inout Int) {
+        for row in 0..<Self.rows {
+            _ = loads(in: 0, executor, &steps) { [function = functions[0]] in _ = try await function(row) }
+        }
+        stage.isCalm = false
     }
 
     private func misfortune() {
@@ -233,6 +265,8 @@ final class Schedule: @unchecked Sendable {
         case 1:
             store.damage(places[stage.choices.choose(places.count)], with: places[stage.choices.choose(places.count)])
         case 2: for place in places { store.evict(place) }
+        // Where there are stamps they are lost as well, so that what is stored then is not valid.
+        case 3...(groups.isEmpty ? 7 : 4): store.restart(stage.choices.choose(store.partCount))
         default: store.evict(places[stage.choices.choose(places.count)])
         }
     }
@@ -251,6 +285,38 @@ final class Schedule: @unchecked Sendable {
             stage.advance(by: max(wake, .milliseconds(1)))
         }
         if stage.violations.isEmpty { stage.violations.append("I4: a caller waits for ever") }
+    }
+
+    /// Nothing is loaded again and again when nothing happens.
+    private func rest(_ executor: DeterministicExecutor, _ steps: inout Int) {
+        guard stage.violations.isEmpty, let process = (0..<Self.processes).first(where: { !stage.dead.contains($0) })
+        else { return }
+        let (cache, function) = (caches[process], functions[process])
+        // What has failed is repeated, and pauses end.
+        stage.advance(by: .seconds(6))
+        _ = loads(in: process, executor, &steps) { _ = try await function(0) }
+        for group in groups { _ = loads(in: process, executor, &steps) { try await cache.expire(group: group) } }
+        _ = loads(in: process, executor, &steps) { _ = try await function(0) }
+        let began = stage.now
+        let count = loads(in: process, executor, &steps) { _ = try await function(0) }
+        if count > 0, stage.now == began, stage.violations.isEmpty {
+            stage.violations.append("what has just been loaded is loaded again")
+        }
+    }
+
+    /// How many loads begin while a process does something and all goes well.
+    private func loads(
+        in process: Int, _ executor: DeterministicExecutor, _ steps: inout Int,
+        during action: @escaping @Sendable () async throws -> Void
+    ) -> Int {
+        let before = loadCount
+        running[process, default: 0] += 1
+        Task { [self] in
+            try? await action()
+            running[process, default: 0] -= 1
+        }
+        settle(executor, &steps)
+        return loadCount - before
     }
 
     private var isAnyoneWaiting: Bool {

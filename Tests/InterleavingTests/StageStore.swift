@@ -18,6 +18,13 @@ final class SharedStore: @unchecked Sendable {
     let partCount: Int
     private var items: [Place: Item] = [:]
     private var lastCAS: UInt64 = 0
+    /// How often each part was started.
+    private var starts: [UInt32]
+    /// The CAS ids that were told last, and those that come again, each where it is not another's.
+    private var told: [Place: UInt64] = [:]
+    private var returning: [Place: UInt64] = [:]
+    /// How often each group has got a stamp in each part, from an invalidation that was told of it.
+    private(set) var stampings: [Place: Int] = [:]
     let leases = LeaseJudge()
 
     /// - Parameter groups: the generation keys of every value.
@@ -25,6 +32,7 @@ final class SharedStore: @unchecked Sendable {
         self.stage = stage
         self.groups = groups
         self.partCount = partCount
+        starts = .init(repeating: 1, count: partCount)
     }
 
     /// The places of all items, in the same order each time.
@@ -44,8 +52,26 @@ final class SharedStore: @unchecked Sendable {
 
     func write(_ value: [UInt8], to place: Place) {
         lastCAS += 1
-        items[place] = Item(value: value, cas: lastCAS)
+        let returned = returning.removeValue(forKey: place)
+        items[place] = Item(value: value, cas: returned ?? lastCAS)
+        if returned != nil { stage.haveIDsReturned = true }
     }
+
+    /// Whether a CAS id is the one that an item has, and not one that was told before a restart.
+    func matches(_ cas: StoreItem.CAS?, _ item: StoreItem?, in part: Int) -> Bool {
+        if let cas, cas.epoch != 0, cas.epoch != starts[part], !PlantedMistake.toldOverRestart.isPlanted {
+            return false
+        }
+        return item?.cas == cas
+    }
+
+    /// What a write is told of an item that was read back.
+    func tell(_ item: StoreItem, at place: Place) -> StoreWrite {
+        told[place] = item.cas.rawValue
+        return .stored(StoreItem.CAS(rawValue: item.cas.rawValue, epoch: starts[place.part]))
+    }
+
+    func noteStamping(_ place: Place) { stampings[place, default: 0] += 1 }
 
     func remove(_ place: Place) -> Bool { items.removeValue(forKey: place) != nil }
 
@@ -63,6 +89,14 @@ final class SharedStore: @unchecked Sendable {
     func evict(_ place: Place) {
         stage.note("\(place.key) is evicted")
         _ = remove(place)
+    }
+
+    /// All that a part holds is lost, and CAS ids that it has told come again.
+    func restart(_ part: Int) {
+        stage.note("part \(part) is restarted")
+        for place in places where place.part == part { _ = remove(place) }
+        starts[part] += 1
+        for (place, cas) in told where place.part == part { returning[place] = cas }
     }
 
     /// Bytes that nobody wrote there.
@@ -100,10 +134,11 @@ struct StageStore: CacheStore {
 
     /// What becomes of an operation.
     private func perform<Result>(
-        _ what: String, isWrite: Bool = true, _ effect: @escaping @Sendable () -> Result
+        _ what: String, isWrite: Bool = true, failsOnceIn failures: Int = 16,
+        _ effect: @escaping @Sendable () -> Result
     ) async throws -> Result {
         await stage.wait(what, process: process)
-        guard !stage.isCalm, !stage.isReliable, stage.choices.oneIn(16) else {
+        guard !stage.isCalm, !stage.isReliable, stage.choices.oneIn(failures) else {
             let result = effect()
             // The answer takes its time.
             if !stage.isCalm, stage.choices.oneIn(4) { await stage.wait("gets the answer: \(what)", process: process) }
@@ -163,7 +198,12 @@ struct StageStore: CacheStore {
     }
 
     func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
-        try await perform("set \(key)") { [shared, place = place(key)] in shared.write(value, to: place) }
+        let place = place(key)
+        // Often in one part only.
+        try await perform("set \(key)", failsOnceIn: shared.partCount > 1 ? 4 : 16) { [shared] in
+            shared.write(value, to: place)
+        }
+        shared.noteStamping(place)
     }
 
     func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
@@ -184,7 +224,8 @@ struct StageStore: CacheStore {
             let write = try await put(value, under: key, over: cas)
             guard !stage.isCalm, stage.choices.oneIn(2) else { return write }
             guard let item = try await get(key) else { return cas == nil ? .gone : .notStored }
-            return Array(item.value) == value ? .stored(item.cas) : .notStored
+            guard Array(item.value) == value || PlantedMistake.confirmWhateverStands.isPlanted else { return .notStored }
+            return shared.tell(item, at: place(key))
         }
     }
 
@@ -192,7 +233,7 @@ struct StageStore: CacheStore {
         try await perform(cas == nil ? "add \(key)" : "cas \(key)") { [self] in
             let place = place(key)
             let item = shared.item(place)
-            guard item?.cas == cas else { return .notStored }
+            guard shared.matches(cas, item, in: place.part) else { return .notStored }
             if let item {
                 shared.leases.check(
                     Array(item.value), value, of: key, by: process, at: clock.now, shared.stamps(in: place.part), stage)

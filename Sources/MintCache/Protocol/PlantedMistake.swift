@@ -35,6 +35,14 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case stampsOfVersion
     /// Expiring a group writes over whatever stamp stands there.
     case reviveStamp
+    /// Stamps are read from another server than the value.
+    case stampsOfAnotherServer
+    /// A claim keeps the value's stamps in place of those that were read.
+    case claimUnderOldStamps
+    /// A lease is taken for confirmed whatever was read back. It is the stores that read back.
+    case confirmWhateverStands
+    /// A CAS id that was told is used over a restart of its server, by a store.
+    case toldOverRestart
 
     #if DEBUG
     private static let planted = Atomic<UInt8>(0)

@@ -146,7 +146,8 @@ struct ReadMachine {
         let lease = lease(over: item, groups, at: now)
         var claimed = record
         claimed.claim = lease
-        var acquisition = acquisition(lease, groups.stamps, over: item.cas, .value(claimed), at: now)
+        let stamps = PlantedMistake.claimUnderOldStamps.isPlanted ? record.stamps : groups.stamps
+        var acquisition = acquisition(lease, stamps, over: item.cas, .value(claimed), at: now)
         acquisition.expiry = max(acquisition.expiry, freshness.until + policy.staleFor - now.wall)
         return acquisition
     }

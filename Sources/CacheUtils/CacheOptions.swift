@@ -6,6 +6,7 @@ struct CacheOptions: Sendable {
     private let options: CacheEntry.Options
 
     var policy: CachePolicy { options.policy }
+    var function: String { options.function }
 
     /// - Parameter function: the name of the cached function; empty for a value by key.
     init(

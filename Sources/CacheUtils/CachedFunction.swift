@@ -66,7 +66,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     ///   is cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`, or `invalidDuration`
     ///   for a negative window.
     public func invalidate(_ arguments: repeat each Argument, settlingFor window: Duration = .zero) async throws {
-        try await engine.invalidate(keys(repeat each arguments), settlingFor: checked(window))
+        try await engine.invalidate(targets(keys(repeat each arguments)), settlingFor: checked(window))
     }
 
     /// Removes the cached results of several argument lists, each as ``invalidate(_:settlingFor:)`` does, all at the same time.
@@ -75,7 +75,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     public func invalidate(many argumentLists: [(repeat each Argument)], settlingFor window: Duration = .zero)
         async throws
     {
-        try await engine.invalidate(keys(of: argumentLists), settlingFor: checked(window))
+        try await engine.invalidate(targets(keys(of: argumentLists)), settlingFor: checked(window))
     }
 
     /// Has the cached result of exactly these arguments be stale from now on: it may be served for as long as `staleFor`
@@ -84,15 +84,20 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     ///
     /// - Throws: as ``invalidate(_:settlingFor:)``.
     public func expire(_ arguments: repeat each Argument) async throws {
-        try await engine.expire(keys(repeat each arguments), policy: options.get().policy)
+        try await engine.expire(targets(keys(repeat each arguments)), policy: options.get().policy)
     }
 
     /// Expires the cached results of several argument lists, each as ``expire(_:)`` does, all at the same time.
     ///
     /// - Throws: when all have ended, as ``invalidate(many:settlingFor:)``.
     public func expire(many argumentLists: [(repeat each Argument)]) async throws {
-        try await engine.expire(keys(of: argumentLists), policy: options.get().policy)
+        try await engine.expire(targets(keys(of: argumentLists)), policy: options.get().policy)
     }
+
+    /// The name, for events.
+    var name: String { (try? options.get().function) ?? "" }
+
+    private func targets(_ keys: [StoreKey]) -> [InvalidationTarget] { keys.map { .value($0, of: name) } }
 
     private func keys(of argumentLists: [(repeat each Argument)]) throws -> [StoreKey] {
         var all: [StoreKey] = []

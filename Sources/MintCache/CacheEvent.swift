@@ -105,7 +105,7 @@ public struct CacheEvent: Sendable {
     public var kind: Kind
     /// To which key: a value key, or the generation key of a group.
     public var key: StoreKey
-    /// The name of the cached function; empty for an invalidation, and for a value by key.
+    /// The name of the cached function; empty for a group, and for a value by key.
     public var function: String
     /// Why a call missed, or was served a stale value.
     public var reason: Reason?

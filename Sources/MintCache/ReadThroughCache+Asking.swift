@@ -38,9 +38,17 @@ extension ReadThroughCache {
     }
 
     /// What the machine is told of an answer.
-    func parsed(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
-        var read = ReadMachine.Read(
-            item: valueItem(answer.item, entry.key), groups: groups(answer.generations, of: entry.groups))
+    func read(_ answer: Answer, _ entry: CacheEntry) -> ReadMachine.Read {
+        let item = answer.item.map { item in
+            ReadMachine.ValueItem(cas: item.cas, envelope: EnvelopeCoding.envelope(in: item.value, for: entry.key))
+        }
+        let groups = groups(answer.generations, of: entry.groups)
+        return informed(ReadMachine.Read(item: item, groups: groups).detached(), entry)
+    }
+
+    /// What was read, with what this process knows of it.
+    func informed(_ parsed: ReadMachine.Read, _ entry: CacheEntry) -> ReadMachine.Read {
+        var read = parsed
         if let record = read.item?.record, !isAccepted(record, entry.key) { read = read.withGarbage(.otherServers) }
         if let lease = read.item?.envelope?.lease { read.leaseHere = flights.state(of: lease.token) }
         if case .stamps(let reading) = read.groups,
@@ -49,11 +57,6 @@ extension ReadThroughCache {
             read.failure = failures.failure(of: entry.key, left: left, stamps: reading.stamps)
         }
         return read
-    }
-
-    private func valueItem(_ item: StoreItem?, _ key: StoreKey) -> ReadMachine.ValueItem? {
-        // A copy: the record is kept for as long as a load takes, and a slice would keep what was read with it.
-        item.map { .init(cas: $0.cas, envelope: EnvelopeCoding.envelope(in: Array($0.value), for: key)) }
     }
 
     /// Whether a value was cached under a list of servers that has its key where this process reads it, or under which

@@ -6,15 +6,21 @@ extension ReadThroughCache {
     /// - Parameter policy: of the keys, for how long they are kept.
     /// - Throws: as ``invalidate(_:groups:settlingFor:)``.
     public func expire(_ keys: [StoreKey], groups: [StoreKey] = [], policy: CachePolicy) async throws {
+        try await expire(keys.map { .value($0) } + groups.map { .group($0) }, policy: policy)
+    }
+
+    /// Expires what some targets name: see ``expire(_:groups:policy:)``.
+    package func expire(_ targets: [InvalidationTarget], policy: CachePolicy) async throws {
         let policy = policy.bounded
-        try await send(keys, groups) { target in
-            switch target {
-            case .key(let key):
+        try await send(targets) { target in
+            let key = target.key
+            switch target.kind {
+            case .value:
                 try await self.onParts(of: key) { try await self.expire(key, policy, in: $0) }
-            case .group(let group), .groupIn(_, let group):
-                try await self.onEveryPart(of: group) { try await self.expire(group: group, in: $0) }
+            case .group, .groupIn:
+                try await self.onEveryPart(of: key) { try await self.expire(group: key, in: $0) }
             }
-            self.report(CacheEvent(kind: .expiry, key: target.key))
+            self.report(.expiry, target)
         }
     }
 
@@ -25,8 +31,10 @@ extension ReadThroughCache {
         var window = WallTime.never
         for _ in 0..<Self.attempts {
             guard let item = try await part.getForUpdate(key) else { return }
-            let current = EnvelopeCoding.envelope(in: Array(item.value), for: key)
+            let current = EnvelopeCoding.envelope(in: item.value, for: key)
             window = current?.settlingUntil ?? .never
+            // Of that no more is known than that a later release may take it for fresh.
+            if case .later = current { break }
             guard let write = Fill.expiry(of: current, at: clock.now, policy) else { return }
             if try await swap(EnvelopeCoding.encode(write.envelope, for: key), key, item.cas, write.expiry, in: part) {
                 return
@@ -39,9 +47,9 @@ extension ReadThroughCache {
         var window = WallTime.never
         for _ in 0..<Self.attempts {
             // Without a stamp no value is valid.
-            guard let item = try await part.getForUpdate(group),
-                var generation = EnvelopeCoding.generation(in: item.value, for: group)
-            else { return }
+            guard let item = try await part.getForUpdate(group) else { return }
+            // A later release may know what stands there.
+            guard var generation = EnvelopeCoding.generation(in: item.value, for: group) else { break }
             window = generation.settlingUntil
             // Only this half, over what was read: the other one is never brought back.
             generation.stamp.soft = .random(in: 1 ... .max)

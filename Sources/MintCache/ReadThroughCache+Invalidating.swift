@@ -11,16 +11,19 @@ extension ReadThroughCache {
     public func invalidate(
         _ keys: [StoreKey], groups: [StoreKey] = [], settlingFor window: Duration = .zero
     ) async throws {
-        try await send(keys, groups) { try await self.perform($0, settlingFor: window) }
+        try await invalidate(keys.map { .value($0) } + groups.map { .group($0) }, settlingFor: window)
     }
 
-    /// Does something about keys and groups, all at the same time, whatever becomes of the task that asks for it.
+    /// Invalidates what some targets name: see ``invalidate(_:groups:settlingFor:)``.
+    package func invalidate(_ targets: [InvalidationTarget], settlingFor window: Duration = .zero) async throws {
+        try await send(targets) { try await self.perform($0, settlingFor: window) }
+    }
+
+    /// Does something about targets, all at the same time, whatever becomes of the task that asks for it.
     func send(
-        _ keys: [StoreKey], _ groups: [StoreKey],
-        _ perform: @escaping @Sendable (PendingInvalidations.Target) async throws -> Void
+        _ targets: [InvalidationTarget], _ perform: @escaping @Sendable (InvalidationTarget) async throws -> Void
     ) async throws {
-        let keys = PlantedMistake.spareVersion.isPlanted ? Array(keys.prefix(1)) : keys
-        let targets = keys.map(PendingInvalidations.Target.key) + groups.map(PendingInvalidations.Target.group)
+        let targets = PlantedMistake.spareVersion.isPlanted ? Array(targets.prefix(1)) : targets
         let sent = Promise<Void>()
         underWay.begin()
         // Detached: a caller that has gone does not need it any less.
@@ -39,15 +42,16 @@ extension ReadThroughCache {
         try await sent.value()
     }
 
-    private func perform(_ target: PendingInvalidations.Target, settlingFor window: Duration) async throws {
-        switch target {
-        case .key(let key):
+    private func perform(_ target: InvalidationTarget, settlingFor window: Duration) async throws {
+        let key = target.key
+        switch target.kind {
+        case .value:
             failures.forget(key)
             try await remove(key, settlingFor: window)
-        case .group(let group):
-            try await onEveryPart(of: group) { try await self.invalidate(generation: group, window, in: $0) }
-        case .groupIn(let part, let group):
-            try await invalidate(generation: group, window, in: parts[part])
+        case .group:
+            try await onEveryPart(of: key) { try await self.invalidate(generation: key, window, in: $0) }
+        case .groupIn(let part):
+            try await invalidate(generation: key, window, in: parts[part])
         }
         report(.invalidation, target)
     }
@@ -120,8 +124,8 @@ extension ReadThroughCache {
     // MARK: Repeating
 
     /// A group as what is repeated in each part by itself: where it has succeeded, it costs no more values.
-    package func targets(ofGroup group: StoreKey) -> [PendingInvalidations.Target] {
-        parts.indices.map { .groupIn(part: $0, group) }
+    package func targets(ofGroup group: StoreKey) -> [InvalidationTarget] {
+        parts.indices.map { .group(group, in: $0) }
     }
 
     /// Invalidates what a target names, and should that fail, again and again beside whatever else is to be done.
@@ -131,7 +135,7 @@ extension ReadThroughCache {
     /// - Parameter whenDone: is told when it has succeeded, or that it was given up because the store was shut down.
     /// - Throws: `CancellationError` when the task is cancelled while it waits for room.
     package func insistOnInvalidating(
-        _ target: PendingInvalidations.Target, settlingFor window: Duration,
+        _ target: InvalidationTarget, settlingFor window: Duration,
         whenDone: @escaping PendingInvalidations.WhenDone
     ) async throws {
         while let room = insist(on: target, settlingFor: window, whenDone: whenDone) { try await room.value() }
@@ -140,7 +144,7 @@ extension ReadThroughCache {
     /// - Returns: what to wait for before this is called again; `nil` when it has been done.
     @discardableResult
     func insist(
-        on target: PendingInvalidations.Target, settlingFor window: Duration = .zero, hasFailed: Bool = false,
+        on target: InvalidationTarget, settlingFor window: Duration = .zero, hasFailed: Bool = false,
         whenDone: PendingInvalidations.WhenDone? = nil
     ) -> Promise<Void>? {
         let (isNew, noRoom) = pending.add(target, settlingFor: window, hasFailed: hasFailed, whenDone: whenDone)
@@ -153,7 +157,7 @@ extension ReadThroughCache {
         return nil
     }
 
-    private func attemptUntilDone(_ target: PendingInvalidations.Target) async {
+    private func attemptUntilDone(_ target: InvalidationTarget) async {
         let fresh = Backoff(first: .milliseconds(50), longest: .seconds(5))
         var backoff = fresh
         while true {
@@ -174,9 +178,9 @@ extension ReadThroughCache {
         }
     }
 
-    private func report(
-        _ kind: CacheEvent.Kind, _ target: PendingInvalidations.Target, _ error: (any Error)? = nil
+    func report(
+        _ kind: CacheEvent.Kind, _ target: InvalidationTarget, _ error: (any Error)? = nil
     ) {
-        report(CacheEvent(kind: kind, key: target.key, error: error))
+        report(CacheEvent(kind: kind, key: target.key, function: target.function, error: error))
     }
 }

@@ -57,7 +57,7 @@ extension ReadThroughCache {
         _ = flight.lease.takeStanding()
         do {
             guard let item = try await store.getForUpdate(key) else { return false }
-            let current = EnvelopeCoding.envelope(in: Array(item.value), for: key)
+            let current = EnvelopeCoding.envelope(in: item.value, for: key)
             guard let write = Fill.prolongation(of: flight.acquisition, over: current, by: duration) else {
                 return false
             }

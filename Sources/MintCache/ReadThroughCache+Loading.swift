@@ -200,7 +200,7 @@ extension ReadThroughCache {
         // A prolongation that the store did not confirm may come late. It carries the token, but is another item.
         for _ in 0..<3 {
             let item = try await store.getForUpdate(key)
-            let current = item.flatMap { EnvelopeCoding.envelope(in: Array($0.value), for: key) }
+            let current = item.flatMap { EnvelopeCoding.envelope(in: $0.value, for: key) }
             guard let item, let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now)
             else { return nil }
             if try await self.write(write, to: key, over: item.cas).isStored { return write.envelope }

@@ -18,11 +18,11 @@ extension ReadThroughCache {
     /// Does what the machine says, reads again, and so on, until there is a value. Not inlined as `hit` is not.
     @inline(never)
     func value<Value: Sendable>(
-        on answer: consuming Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        on first: ReadMachine.Read, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
         _ load: @escaping Loader<Value>
     ) async throws -> Value {
         var machine = ReadMachine(policy: entry.policy, goal: .value, since: clock.elapsed)
-        var read = parsed(consume answer, entry)
+        var read = informed(first, entry)
         // What an invalidation names that has failed here is invalid for this process until it has been repeated,
         // whoever may hold the register.
         while !pending.names(entry, in: store) {
@@ -30,14 +30,16 @@ extension ReadThroughCache {
             if case .plant(let plantings) = decision.action { reportLost(plantings, read, entry) }
             switch try await act(on: decision, machine.reason, entry, coder, load) {
             case .done(let value): return value
-            case .loadWithoutLease(let reason): return try await loadUnleased(entry, load, reason: reason)
-            case .read(let answer): read = parsed(answer, entry)
+            case .loadWithoutLease(let reason):
+                return try await loadUnleased(entry, load, isSettling: read.isSettling(at: clock.now), reason: reason)
+            case .read(let answer): read = self.read(answer, entry)
             case .readAgain:
                 guard let again = try await ask(for: entry) else { return try await loadUnleased(entry, load) }
-                read = parsed(again, entry)
+                read = self.read(again, entry)
             }
         }
-        return try await loadUnleased(entry, load, reason: .invalidationPending)
+        let isSettling = pending.settles(entry, in: store)
+        return try await loadUnleased(entry, load, isSettling: isSettling, reason: .invalidationPending)
     }
 
     func decide<Value>(
@@ -161,12 +163,15 @@ extension ReadThroughCache {
 
     /// The value of a load that nothing in the store vouches for and that is not stored.
     func loadUnleased<Value: Sendable>(
-        _ entry: CacheEntry, _ load: @escaping Loader<Value>, reason: CacheEvent.Reason? = .storeTrouble
+        _ entry: CacheEntry, _ load: @escaping Loader<Value>, isSettling: Bool = false,
+        reason: CacheEvent.Reason? = .storeTrouble
     ) async throws -> Value {
         try LoadFrame.check(entry.key, of: self)
         let value = try await unleased.value(
             of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller
-        ) { [self] in try await run(load, for: entry) }
+        ) { [self] in
+            try await CacheLoad.$isSettling.withValue(isSettling) { try await run(load, for: entry) }
+        }
         return served(value, .miss, entry, reason)
     }
 }

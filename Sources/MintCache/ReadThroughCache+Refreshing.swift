@@ -24,7 +24,7 @@ extension ReadThroughCache {
     ) async throws -> Value {
         guard let answer = try await ask(for: entry) else { return try await refreshUnleased(entry, load) }
         var machine = ReadMachine(policy: entry.policy, goal: .refresh, since: clock.elapsed)
-        var read = parsed(answer, entry)
+        var read = self.read(answer, entry)
         while !pending.names(entry, in: store) {
             let decision = decide(&machine, read, coder)
             switch decision.action {
@@ -55,13 +55,13 @@ extension ReadThroughCache {
                 guard let planted = try await plant(plantings, of: entry) else {
                     return try await refreshUnleased(entry, load)
                 }
-                read = parsed(planted, entry)
+                read = self.read(planted, entry)
                 continue
             case .readAgain: break
             case .fail, .loadWithoutLease: return try await refreshUnleased(entry, load)
             }
             guard let again = try await ask(for: entry) else { return try await refreshUnleased(entry, load) }
-            read = parsed(again, entry)
+            read = self.read(again, entry)
         }
         return try await refreshUnleased(entry, load)
     }
@@ -88,7 +88,7 @@ extension ReadThroughCache {
         do {
             for _ in 0..<3 {
                 guard let item = try await store.getForUpdate(entry.key) else { return }
-                let current = EnvelopeCoding.envelope(in: Array(item.value), for: entry.key)
+                let current = EnvelopeCoding.envelope(in: item.value, for: entry.key)
                 guard let write = Fill.removal(of: old, from: current, expiry: entry.policy.leaseExpiry) else { return }
                 if try await self.write(write, to: entry.key, over: item.cas).isStored { return }
             }
@@ -104,14 +104,15 @@ extension ReadThroughCache {
         var window = Duration.zero
         do {
             if let item = try await store.getForUpdate(entry.key),
-                let current = EnvelopeCoding.envelope(in: Array(item.value), for: entry.key)
+                let current = EnvelopeCoding.envelope(in: item.value, for: entry.key)
             {
                 window = max(.zero, current.settlingUntil - clock.now)
             }
             try await remove(entry.key, settlingFor: window)
         } catch {
             report(.invalidationFailed, entry, error: error)
-            guard insist(on: .key(entry.key), settlingFor: window, hasFailed: true) != nil else { return }
+            guard insist(on: .value(entry.key, of: entry.options.function), settlingFor: window, hasFailed: true) != nil
+            else { return }
             // So many are kept already.
             report(.invalidationLost, entry, error: error)
         }

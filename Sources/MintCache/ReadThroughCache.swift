@@ -62,9 +62,10 @@ public final class ReadThroughCache: Sendable {
         of entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @autoclosure () -> Loader<Value>
     ) async throws -> Value {
         guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load()) }
-        // Most calls end here. For the others the answer is parsed once more.
-        do { return try hit(in: answer, entry, coder) } catch {}
-        return try await value(on: consume answer, entry, coder, load())
+        let read: ReadMachine.Read
+        // Most calls end here.
+        do { return try hit(in: consume answer, entry, coder) } catch let noHit as NoHit { read = noHit.read }
+        return try await value(on: read, entry, coder, load())
     }
 
     /// What a call would be served without waiting for a load; `nil` when it would have to load.
@@ -72,7 +73,7 @@ public final class ReadThroughCache: Sendable {
     /// - Throws: `CancellationError` as soon as the calling task is cancelled.
     public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
         for _ in 0..<2 {
-            guard let read = try await ask(for: entry).map({ parsed($0, entry) }), !pending.names(entry, in: store),
+            guard let read = try await ask(for: entry).map({ self.read($0, entry) }), !pending.names(entry, in: store),
                 case .stamps(let reading) = read.groups
             else { return nil }
             let machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
@@ -100,22 +101,36 @@ public final class ReadThroughCache: Sendable {
     /// By itself and not inlined: what it needs would be kept in the frame of the call, which is in its task's memory
     /// while it waits for the store.
     ///
-    /// - Throws: when there is none that can be decoded. An optional of the value would be one more allocation.
+    /// - Throws: ``NoHit`` when there is none that can be decoded. An optional of the value would be one more allocation.
     @inline(never)
     private func hit<Value: Sendable>(
         in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>
     ) throws -> Value {
-        guard let item = answer.item, let record = EnvelopeCoding.record(in: item.value, for: entry.key),
-            case .stamps(let reading) = groups(answer.generations, of: entry.groups),
-            record.isHit(under: reading, by: clock), isAccepted(record, entry.key),
-            !pending.names(entry, in: store)
-        else { throw NoHit() }
-        let value = try coder.decode(record)
+        let groups = groups(answer.generations, of: entry.groups)
+        guard let item = answer.item else { throw NoHit(read: .init(item: nil, groups: groups)) }
+        var isIntact = false
+        guard let record = EnvelopeCoding.record(in: item.value, for: entry.key, isIntact: &isIntact) else {
+            throw noHit(item, isIntact ? EnvelopeCoding.envelope(inIntact: item.value) : nil, groups)
+        }
+        guard case .stamps(let reading) = groups else { throw noHit(item, .value(record), groups) }
+        guard record.isHit(under: reading, by: clock), isAccepted(record, entry.key), !pending.names(entry, in: store)
+        else { throw noHit(item, .value(record), .stamps(reading)) }
+        let value: Value
+        do { value = try coder.decode(record) } catch { throw noHit(item, .value(record), .stamps(reading)) }
         report(.hit, entry)
         return value
     }
 
-    private struct NoHit: Error {}
+    @inline(never)
+    private func noHit(_ item: StoreItem, _ envelope: Envelope?, _ groups: ReadMachine.Groups) -> NoHit {
+        let read = ReadMachine.Read(item: .init(cas: item.cas, envelope: envelope), groups: groups)
+        return NoHit(read: read.detached())
+    }
+
+    /// What was read in place of a hit.
+    private struct NoHit: Error {
+        var read: ReadMachine.Read
+    }
 
     // MARK: Reporting
 

@@ -120,6 +120,21 @@ struct SettlingTests {
         #expect(await replica.settling.last == false)
     }
 
+    @Test("knows of the window of an invalidation that has failed here")
+    func withoutLease() async throws {
+        let store = ScriptedStore(InMemoryStore())
+        let replica = Replica()
+        let cache = Cache(store: store, namespace: "shop", clock: ManualClock())
+        let value = cache.cached("value", ttl: .seconds(60)) { (_: Int) in await replica.read() }
+        store.next(.set, .failBefore)
+        let events = AsyncStream { $0.yield(1) }
+        let repeating = Task {
+            try await cache.invalidate(on: events, settlingFor: .seconds(5)) { [try .call(value, $0)] }
+        }
+        defer { repeating.cancel() }
+        while try await !replica.settling.contains(true) { _ = try await value(1) }
+    }
+
     @Test("began before it ended: a load that goes on after the window stores nothing")
     func slowLoad() async throws {
         let (clock, statistics) = (ManualClock(), CacheStatistics())

@@ -52,8 +52,8 @@ final class LeaseJudge: @unchecked Sendable {
         _ old: [UInt8], _ new: [UInt8], of key: StoreKey, by process: Int, at now: WallTime, _ stamps: [GroupStamp?],
         _ stage: Stage
     ) {
-        guard let old = EnvelopeCoding.envelope(in: old, for: key), let lease = old.lease, lease.until > now,
-            let new = EnvelopeCoding.envelope(in: new, for: key), let taken = new.lease, taken.until > now
+        guard let old = EnvelopeCoding.envelope(in: old[...], for: key), let lease = old.lease, lease.until > now,
+            let new = EnvelopeCoding.envelope(in: new[...], for: key), let taken = new.lease, taken.until > now
         else { return }
         if taken.token == lease.token {
             if taken.until > lease.until, let fills = leases[lease.token]?.fills, fills > 0 {

@@ -164,7 +164,7 @@ struct StageStore: CacheStore {
     private func judged(_ key: StoreKey, _ value: [UInt8], _ write: () async throws -> StoreWrite) async throws
         -> StoreWrite
     {
-        let envelope = EnvelopeCoding.envelope(in: value, for: key)
+        let envelope = EnvelopeCoding.envelope(in: value[...], for: key)
         shared.leases.begin(envelope, by: process)
         defer { shared.leases.end(envelope) }
         do { return try await write() } catch {
@@ -224,7 +224,9 @@ struct StageStore: CacheStore {
             let write = try await put(value, under: key, over: cas)
             guard !stage.isCalm, stage.choices.oneIn(2) else { return write }
             guard let item = try await get(key) else { return cas == nil ? .gone : .notStored }
-            guard Array(item.value) == value || PlantedMistake.confirmWhateverStands.isPlanted else { return .notStored }
+            guard Array(item.value) == value || PlantedMistake.confirmWhateverStands.isPlanted else {
+                return .notStored
+            }
             return shared.tell(item, at: place(key))
         }
     }

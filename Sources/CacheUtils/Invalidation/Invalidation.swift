@@ -5,7 +5,7 @@ public struct Invalidation: Sendable {
     private enum Target {
         case name(String)
         case group(String)
-        case call([StoreKey], ReadThroughCache)
+        case call([StoreKey], String, ReadThroughCache)
     }
 
     private let target: Target
@@ -23,19 +23,19 @@ public struct Invalidation: Sendable {
     public static func call<each Argument, Value>(
         _ function: CachedFunction<repeat each Argument, Value>, _ arguments: repeat each Argument
     ) throws -> Invalidation {
-        Invalidation(target: .call(try function.keys(repeat each arguments), function.engine))
+        Invalidation(target: .call(try function.keys(repeat each arguments), function.name, function.engine))
     }
 
     /// What has to be invalidated in a cache, and the engine that does it.
-    func targets(in cache: Cache) throws -> (targets: [PendingInvalidations.Target], engine: ReadThroughCache) {
+    func targets(in cache: Cache) throws -> (targets: [InvalidationTarget], engine: ReadThroughCache) {
         switch target {
-        case .name(let name): (try cache.keys.keys(named: name).map { .key($0) }, cache.engine)
+        case .name(let name): (try cache.keys.keys(named: name).map { .value($0) }, cache.engine)
         case .group(let name):
             (
                 try cache.engine.targets(ofGroup: cache.keys.key(ofGroup: name))
-                    + cache.keys.firstEditionKeys(ofGroup: name).map { .key($0) }, cache.engine
+                    + cache.keys.firstEditionKeys(ofGroup: name).map { .value($0) }, cache.engine
             )
-        case .call(let keys, let engine): (keys.map { .key($0) }, engine)
+        case .call(let keys, let function, let engine): (keys.map { .value($0, of: function) }, engine)
         }
     }
 }

@@ -5,19 +5,6 @@ package final class PendingInvalidations: Sendable {
     /// Is told whether it has succeeded, or was given up.
     package typealias WhenDone = @Sendable (_ isSent: Bool) -> Void
 
-    /// What is invalidated: a value, or a group by its generation key, in all parts of the store or in one.
-    package enum Target: Sendable, Hashable {
-        case key(StoreKey)
-        case group(StoreKey)
-        case groupIn(part: Int, StoreKey)
-
-        var key: StoreKey {
-            switch self {
-            case .key(let key), .group(let key), .groupIn(_, let key): key
-            }
-        }
-    }
-
     /// Whoever adds another one waits: so many are kept.
     static let most = 10_000
 
@@ -31,7 +18,7 @@ package final class PendingInvalidations: Sendable {
     }
 
     private struct State {
-        var items: [Target: Item] = [:]
+        var items: [InvalidationTarget: Item] = [:]
         var waiting: [Promise<Void>] = []
     }
 
@@ -41,7 +28,7 @@ package final class PendingInvalidations: Sendable {
 
     /// Adds one, and says whether an attempt has to be begun; `nil` when there is no room, and then what to wait for.
     func add(
-        _ target: Target, settlingFor window: Duration = .zero, hasFailed: Bool, whenDone: WhenDone? = nil
+        _ target: InvalidationTarget, settlingFor window: Duration = .zero, hasFailed: Bool, whenDone: WhenDone? = nil
     ) -> (isNew: Bool, noRoom: Promise<Void>?) {
         state.withLock { state in
             if let item = state.items[target] {
@@ -70,7 +57,7 @@ package final class PendingInvalidations: Sendable {
     /// An attempt begins: it serves all that have asked so far.
     ///
     /// - Returns: for how long what is loaded after it is settling.
-    func begin(_ target: Target) -> Duration {
+    func begin(_ target: InvalidationTarget) -> Duration {
         state.withLock { state in
             state.items[target]?.isAskedAgain = false
             return state.items[target]?.settlingFor ?? .zero
@@ -78,7 +65,7 @@ package final class PendingInvalidations: Sendable {
     }
 
     /// An attempt has failed: from now on this process takes what it names for invalid.
-    func fail(_ target: Target) {
+    func fail(_ target: InvalidationTarget) {
         state.withLock { state in
             guard state.items[target]?.hasFailed == false else { return }
             state.items[target]?.hasFailed = true
@@ -89,7 +76,7 @@ package final class PendingInvalidations: Sendable {
     /// An attempt has succeeded, or is the last: says whether the target is done with.
     ///
     /// - Parameter gaveUp: whether there is to be none after it, whoever asked.
-    func end(_ target: Target, gaveUp: Bool) -> Bool {
+    func end(_ target: InvalidationTarget, gaveUp: Bool) -> Bool {
         let (done, room) = state.withLock { state -> (Item?, Promise<Void>?) in
             guard let item = state.items[target], gaveUp || !item.isAskedAgain else { return (nil, nil) }
             state.items[target] = nil
@@ -109,10 +96,20 @@ package final class PendingInvalidations: Sendable {
 
     @inline(never)
     private func isNamed(_ entry: CacheEntry, in store: any CacheStore) -> Bool {
+        naming(entry, in: store) { !$0.isEmpty }
+    }
+
+    /// Whether one of them has a window in which what is loaded is settling.
+    func settles(_ entry: CacheEntry, in store: any CacheStore) -> Bool {
+        naming(entry, in: store) { $0.contains { $0.settlingFor > .zero } }
+    }
+
+    /// Those that have failed and name an entry or one of its groups.
+    private func naming(_ entry: CacheEntry, in store: any CacheStore, _ check: ([Item]) -> Bool) -> Bool {
         let part = store.part(of: entry.key)
         return state.withLock { state in
-            state.items[.key(entry.key)]?.hasFailed == true
-                || entry.groups.contains { state.items[.groupIn(part: part, $0)]?.hasFailed == true }
+            let targets: [InvalidationTarget] = [.value(entry.key)] + entry.groups.map { .group($0, in: part) }
+            return check(targets.compactMap { state.items[$0] }.filter(\.hasFailed))
         }
     }
 }

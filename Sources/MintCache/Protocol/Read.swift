@@ -11,12 +11,28 @@ extension ReadMachine {
         /// Why the item is nothing to us, where more is known than its bytes say.
         var garbage: CacheEvent.Reason?
 
+        /// The same with bytes of its own, to be kept for as long as a load takes: as they were read, they keep all that
+        /// was read with them.
+        func detached() -> Read {
+            guard var record = item?.record else { return self }
+            record.payload.bytes = Array(record.payload.bytes)[...]
+            var read = self
+            read.item?.envelope = .value(record)
+            return read
+        }
+
         /// The same with an item that is nothing to us, but for the lease that runs on it and the window that it remembers.
         func withGarbage(_ reason: CacheEvent.Reason) -> Read {
             let item = item.map { item in
                 ValueItem(cas: item.cas, envelope: item.envelope?.lease.map { .later($0) })
             }
             return Read(item: item, groups: groups, leaseHere: leaseHere, garbage: reason)
+        }
+
+        /// Whether a window runs in which what is loaded is settling.
+        func isSettling(at now: WallTime) -> Bool {
+            if case .stamps(let reading) = groups, now < reading.settlingUntil { return true }
+            return item?.envelope.map { now < $0.settlingUntil } ?? false
         }
 
         /// Why what was read is no hit.

@@ -42,7 +42,8 @@ public struct Cache: Sendable {
     ///   - warmGroupCount: of how many groups, those that are read most, this process reads the stamps every three seconds
     ///     from each server: a server that is full of larger values loses those of groups that are quiet within seconds,
     ///     and all values of the group with them (`CacheStatistics.Snapshot.lostStamps`).
-    ///   - policy: the options of functions and values that are given none of their own.
+    ///   - policy: the options of functions and values that are given none of their own. Its ``CachePolicy/maximumLoads``
+    ///     is for all loads of the cache together.
     ///   - clock: what freshness and leases are counted by.
     ///   - observer: is told everything that happens, for statistics and metrics.
     ///   - logger: store trouble is logged at debug level, keys only at trace level.
@@ -52,6 +53,8 @@ public struct Cache: Sendable {
     ///   - background: what background refreshes take over of the task-local values of the calls that begin them.
     ///   - checksCodecs: whether each value that is cached is compared with what its codec makes of it, which is told
     ///     once for each function; only in debug builds unless it is set.
+    ///   - repeatsInvalidationsFor: for how long an invalidation that has failed is repeated before it is given up, which is
+    ///     logged as an error: for as long as values live, or this process will serve what was not invalidated.
     ///
     /// An empty namespace, or one that with the version takes more than 128 bytes of a key, is an error with code
     /// `invalidKey` of every call.
@@ -61,7 +64,8 @@ public struct Cache: Sendable {
         policy: CachePolicy = CachePolicy(),
         clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         logger: Logger = Logger(label: "swift-cache-utils"), troubleLevel: Logger.Level? = .warning,
-        background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild
+        background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild,
+        repeatsInvalidationsFor: Duration = .seconds(86_400)
     ) {
         keys = KeySpace(
             namespace: namespace, version: version, others: invalidatesAlso, firstEdition: firstEditionVersions,
@@ -71,7 +75,10 @@ public struct Cache: Sendable {
         engine = ReadThroughCache(
             store: store, clock: clock,
             observer: LoggingObserver(logger: logger, troubleLevel: troubleLevel, clock: clock, next: observer),
-            background: background, warmGroupCount: warmGroupCount)
+            background: background, warmGroupCount: warmGroupCount,
+            repeatsInvalidationsFor: min(repeatsInvalidationsFor, .seconds(86_400 * 365)),
+            maximumLoads: policy.maximumLoads.map { max(1, $0) },
+            maximumWaitingLoads: max(0, policy.maximumWaitingLoads))
     }
 
     /// Whether this package was built for debugging.
@@ -222,7 +229,7 @@ public struct Cache: Sendable {
     ///
     /// - Parameter patience: how long loads may take still; that is over at once when the task is cancelled. Those that
     ///   run after that lose their leases: their callers get their values, but they are not stored.
-    /// - Returns: whether everything had ended by then.
+    /// - Returns: what was left by then. Invalidations that have failed are tried once more, and are in it if they fail again.
     @discardableResult
-    public func drain(for patience: Duration = .seconds(10)) async -> Bool { await engine.drain(for: patience) }
+    public func drain(for patience: Duration = .seconds(10)) async -> DrainResult { await engine.drain(for: patience) }
 }

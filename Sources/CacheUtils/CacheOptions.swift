@@ -40,8 +40,21 @@ struct CacheOptions: Sendable {
         for (duration, name) in [
             (policy.staleFor, "staleFor"), (pause.first, "failurePause.first"), (pause.longest, "failurePause.longest"),
             (policy.errorSharing.duration, "duration of errorSharing"),
+            (policy.staleIfError.duration, "duration of staleIfError"),
         ] where duration < .zero {
             throw CacheError(.invalidDuration, "a \(name) of \(duration) is negative: use zero for none")
+        }
+        if let soft = policy.loadTimeout.soft { try check(soft, "loadTimeout.soft", "how long a call may wait") }
+        if let hard = policy.loadTimeout.hard { try check(hard, "loadTimeout.hard", "how long a loader may run") }
+        if let most = policy.maximumLoads, most < 1 {
+            throw CacheError(
+                .invalidConfiguration, "maximumLoads of \(most) let no load run: give at least 1, or nil for any number"
+            )
+        }
+        guard policy.maximumWaitingLoads >= 0 else {
+            throw CacheError(
+                .invalidConfiguration,
+                "maximumWaitingLoads of \(policy.maximumWaitingLoads) is negative: use zero for none")
         }
     }
 

@@ -62,8 +62,9 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     ///   time is fresh until its end at most, and not served stale after, so that what a lagging replica said does not
     ///   stay; the function can ask ``CacheLoad/isSettling``. A later invalidation without a window ends it.
     /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached:
-    ///   then the result may still be cached, and the call is to be repeated. `CancellationError` as soon as the task
-    ///   is cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`, or `invalidDuration`
+    ///   then the result may still be cached. This process takes it for invalid from then on, and repeats the
+    ///   invalidation until it succeeds (``Cache/pendingInvalidations``): other processes may be served it until then.
+    ///   `CancellationError` as soon as the task is cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`, or `invalidDuration`
     ///   for a negative window.
     public func invalidate(_ arguments: repeat each Argument, settlingFor window: Duration = .zero) async throws {
         try await engine.invalidate(targets(keys(repeat each arguments)), settlingFor: checked(window))

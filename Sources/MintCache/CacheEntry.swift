@@ -8,6 +8,8 @@ public struct CacheEntry: Sendable {
         public let groups: [StoreKey]
         /// How long who waits for what.
         public let policy: CachePolicy
+        /// What all loads of the function have to pass.
+        let gate: LoadGate?
 
         /// Makes options.
         ///
@@ -16,6 +18,7 @@ public struct CacheEntry: Sendable {
             self.function = function
             self.groups = Set(groups).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
             self.policy = policy.bounded
+            gate = policy.gate
             precondition(
                 self.groups.count <= EnvelopeCoding.maximumStamps, "a value can be in at most 255 groups")
         }

@@ -36,6 +36,10 @@ public struct CacheError: Error, Sendable {
         public static let reentrantLoad = Code("reentrantLoad")
         /// A load failed a moment ago, and its error is shared: see ``CacheError/underlying``.
         public static let recentFailure = Code("recentFailure")
+        /// As many loads run as may, and as many calls wait for their turn.
+        public static let tooManyLoads = Code("tooManyLoads")
+        /// A load took longer than its policy allows.
+        public static let loadTimeout = Code("loadTimeout")
         /// A value does not come back from its codec as it was.
         public static let lossyCodec = Code("lossyCodec")
         /// Two different functions of one cache have the same name.

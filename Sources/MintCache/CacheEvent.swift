@@ -3,7 +3,8 @@ public struct CacheEvent: Sendable {
     /// What can happen. More kinds may be added, so a `switch` over them needs a `default`.
     public struct Kind: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
-            case hit, stale, miss, load, loadFailed, failureShared, loadOverran, fill, fillDropped, notCached
+            case hit, stale, miss, load, loadFailed, loadRefused, loadTimedOut, failureShared, loadOverran, fill,
+                fillDropped, notCached
             case storeTrouble, stampPlanted, stampLost, invalidation, expiry, invalidationFailed, invalidationLost,
                 duplicateFunction
             case changedByCodec
@@ -27,6 +28,10 @@ public struct CacheEvent: Sendable {
         public static let load = Kind(.load)
         /// A loader threw ``CacheEvent/error``.
         public static let loadFailed = Kind(.loadFailed)
+        /// A call failed because as many loads run as may, and as many wait for their turn.
+        public static let loadRefused = Kind(.loadRefused)
+        /// A call did not wait longer for a load that takes its time.
+        public static let loadTimedOut = Kind(.loadTimedOut)
         /// A call was given the error of a load that failed before, in place of a load of its own.
         public static let failureShared = Kind(.failureShared)
         /// A load goes on although its first lease is over: `leaseFor` is too short for it.
@@ -61,7 +66,8 @@ public struct CacheEvent: Sendable {
     public struct Reason: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
             case absent, expired, groupInvalidated, stampLost, otherGroups, otherFormat, undecodable, foreignBytes
-            case laterEnvelope, otherServers, storeTrouble, refresh, recentFailure, invalidationPending
+            case laterEnvelope, otherServers, storeTrouble, refresh, recentFailure, invalidationPending, loadLimit,
+                loadTimeout
         }
 
         private let name: Name
@@ -97,6 +103,10 @@ public struct CacheEvent: Sendable {
         public static let refresh = Reason(.refresh)
         /// The last load failed a moment ago.
         public static let recentFailure = Reason(.recentFailure)
+        /// As many loads run as may.
+        public static let loadLimit = Reason(.loadLimit)
+        /// The load takes longer than a call waits for one.
+        public static let loadTimeout = Reason(.loadTimeout)
         /// An invalidation of the value has failed here and is being repeated.
         public static let invalidationPending = Reason(.invalidationPending)
     }

@@ -6,8 +6,9 @@ extension ReadThroughCache {
     ///
     /// - Parameter window: for how long values of loads that begin are settling: fresh until its end at most, and not
     ///   served stale after.
-    /// - Throws: what the store throws; then the promise is not kept for the keys that the error names, and the call is
-    ///   to be repeated. `CancellationError` as soon as the task is cancelled; the invalidations are sent all the same.
+    /// - Throws: what the store throws; then the promise is not kept for the keys that the error names. This process takes
+    ///   what they name for invalid from then on, and repeats their invalidations until they succeed. `CancellationError`
+    ///   as soon as the task is cancelled; the invalidations are sent all the same.
     public func invalidate(
         _ keys: [StoreKey], groups: [StoreKey] = [], settlingFor window: Duration = .zero
     ) async throws {
@@ -16,7 +17,30 @@ extension ReadThroughCache {
 
     /// Invalidates what some targets name: see ``invalidate(_:groups:settlingFor:)``.
     package func invalidate(_ targets: [InvalidationTarget], settlingFor window: Duration = .zero) async throws {
-        try await send(targets) { try await self.perform($0, settlingFor: window) }
+        try await send(targets) { target in
+            let places = self.places(of: target)
+            try await CacheError.collecting(places, key: \.key) { try await self.invalidateOrKeep($0, window) }
+            self.report(.invalidation, target)
+        }
+    }
+
+    /// What is repeated by itself when it fails: a group in each part of the store, so that where it has succeeded it costs
+    /// no more values.
+    private func places(of target: InvalidationTarget) -> [InvalidationTarget] {
+        guard target.kind == .group else { return [target] }
+        return partsToReach.map { .group(target.key, in: $0) }
+    }
+
+    /// Invalidates, and if that fails takes what the target names for invalid from now on, and repeats it.
+    private func invalidateOrKeep(_ target: InvalidationTarget, _ window: Duration) async throws {
+        let mark = pending.mark()
+        do {
+            try await perform(target, settlingFor: window)
+            pending.succeeded(target, since: mark)
+        } catch {
+            keep(target, settlingFor: window, failedWith: error)
+            throw error
+        }
     }
 
     /// Does something about targets, all at the same time, whatever becomes of the task that asks for it.
@@ -42,7 +66,7 @@ extension ReadThroughCache {
         try await sent.value()
     }
 
-    private func perform(_ target: InvalidationTarget, settlingFor window: Duration) async throws {
+    func perform(_ target: InvalidationTarget, settlingFor window: Duration) async throws {
         let key = target.key
         switch target.kind {
         case .value:
@@ -53,15 +77,18 @@ extension ReadThroughCache {
         case .groupIn(let part):
             try await invalidate(generation: key, window, in: parts[part])
         }
-        report(.invalidation, target)
+    }
+
+    /// The parts that an invalidation of a group writes to: all.
+    private var partsToReach: Range<Int> {
+        PlantedMistake.spareServer.isPlanted ? parts.indices.dropLast() : parts.indices
     }
 
     /// Does something about a group in every part of the store, at the same time.
     func onEveryPart(
         of group: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
     ) async throws {
-        let parts = PlantedMistake.spareServer.isPlanted ? Array(parts.dropLast()) : parts
-        try await CacheError.collecting(parts, key: { _ in group }, body)
+        try await CacheError.collecting(partsToReach.map { parts[$0] }, key: { _ in group }, body)
     }
 
     /// Does something about a key in every part that it may be read from, at the same time.
@@ -118,63 +145,6 @@ extension ReadThroughCache {
     private func put(_ value: [UInt8], under key: StoreKey, expiry: Duration?, in part: any CacheStore) async throws {
         do { try await part.set(key, to: value, expiry: expiry) } catch let error as CacheError where error.isRefusal {
             _ = try await part.delete(key)
-        }
-    }
-
-    // MARK: Repeating
-
-    /// A group as what is repeated in each part by itself: where it has succeeded, it costs no more values.
-    package func targets(ofGroup group: StoreKey) -> [InvalidationTarget] {
-        parts.indices.map { .group(group, in: $0) }
-    }
-
-    /// Invalidates what a target names, and should that fail, again and again beside whatever else is to be done.
-    ///
-    /// It returns at once, unless so many are being repeated that there is no room for one more.
-    ///
-    /// - Parameter whenDone: is told when it has succeeded, or that it was given up because the store was shut down.
-    /// - Throws: `CancellationError` when the task is cancelled while it waits for room.
-    package func insistOnInvalidating(
-        _ target: InvalidationTarget, settlingFor window: Duration,
-        whenDone: @escaping PendingInvalidations.WhenDone
-    ) async throws {
-        while let room = insist(on: target, settlingFor: window, whenDone: whenDone) { try await room.value() }
-    }
-
-    /// - Returns: what to wait for before this is called again; `nil` when it has been done.
-    @discardableResult
-    func insist(
-        on target: InvalidationTarget, settlingFor window: Duration = .zero, hasFailed: Bool = false,
-        whenDone: PendingInvalidations.WhenDone? = nil
-    ) -> Promise<Void>? {
-        let (isNew, noRoom) = pending.add(target, settlingFor: window, hasFailed: hasFailed, whenDone: whenDone)
-        guard isNew else { return noRoom }
-        underWay.begin()
-        Task.detached { [self] in
-            await attemptUntilDone(target)
-            underWay.end()
-        }
-        return nil
-    }
-
-    private func attemptUntilDone(_ target: InvalidationTarget) async {
-        let fresh = Backoff(first: .milliseconds(50), longest: .seconds(5))
-        var backoff = fresh
-        while true {
-            let window = pending.begin(target)
-            do {
-                try await perform(target, settlingFor: window)
-                if pending.end(target, gaveUp: false) { return }
-                backoff = fresh
-            } catch let error as CacheError where error.code == .shutDown {
-                report(.invalidationLost, target, error)
-                _ = pending.end(target, gaveUp: true)
-                return
-            } catch {
-                pending.fail(target)
-                report(.invalidationFailed, target, error)
-                try? await clock.sleep(for: backoff.next())
-            }
         }
     }
 

@@ -133,12 +133,17 @@ extension ReadThroughCache {
     // MARK: Going down
 
     /// Waits until all loads, fills and invalidations that are under way have ended and all leases have been given
-    /// back. A load that takes longer than that has its lease given back: its caller gets its value, and as a rule it
-    /// is not stored.
+    /// back, and tries invalidations that have failed once more. A load that takes longer than that has its lease given
+    /// back: its caller gets its value, and as a rule it is not stored.
     ///
     /// - Parameter patience: how long loads may take still. It is over at once when the task is cancelled.
-    /// - Returns: whether everything had ended by then.
-    public func drain(for patience: Duration) async -> Bool {
+    public func drain(for patience: Duration) async -> DrainResult {
+        repeatPending()
+        let hasEnded = await hasEnded(within: patience)
+        return DrainResult(hasEnded: hasEnded, pendingInvalidations: pendingInvalidations)
+    }
+
+    private func hasEnded(within patience: Duration) async -> Bool {
         let idle = underWay.idle()
         let waiting = Task { try await idle.value() }
         let deadline = deadlines.schedule(after: patience) { waiting.cancel() }
@@ -153,7 +158,7 @@ extension ReadThroughCache {
         await Task.detached { [self] in
             await withDiscardingTaskGroup { group in
                 for flight in flights.loading {
-                    group.addTask { _ = await self.isGivenBack(flight, .failure) }
+                    group.addTask { _ = await self.isGivenBack(flight, .failure()) }
                 }
             }
         }.value

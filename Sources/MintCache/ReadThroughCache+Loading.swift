@@ -1,13 +1,18 @@
+import Synchronization
+
 /// Flights: from taking the lease to filling the register.
 extension ReadThroughCache {
     /// Starts a flight, or finds the one whose lease is being taken at this moment.
     func depart<Value: Sendable>(
-        _ acquisition: Acquisition, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ start: LoadStarter,
-        _ load: @escaping Loader<Value>
+        _ acquisition: Acquisition, _ entry: CacheEntry, _ place: LoadPlace, _ coder: any PayloadCoder<Value>,
+        _ start: LoadStarter, _ load: @escaping Loader<Value>
     ) -> (flight: any AnyFlight, own: Flight<Value>?) {
         let flight = Flight<Value>(
-            acquisition, entry, isBackground: start.isBackground, in: self, deadlines: deadlines)
-        if let other = flights.enter(flight) { return (other, nil) }
+            acquisition, entry, place, isBackground: start.isBackground, in: self, deadlines: deadlines)
+        if let other = flights.enter(flight) {
+            place.leave()
+            return (other, nil)
+        }
         underWay.begin()
         // However long the load takes, nobody waits for it longer than its lease runs.
         letGo(flight, after: entry.policy.leaseFor)
@@ -22,53 +27,72 @@ extension ReadThroughCache {
         switch await takeLease(flight) {
         case .won: break
         case .lost:
+            flight.place.leave()
             flights.leave(flight)
             flight.load.end(.success(.lost))
             return flight.end(.dropped)
         case .gone:
+            flight.place.leave()
             flights.orphan(flight)
             flight.load.end(.success(.gone))
             flight.end(.failed)
-            return giveBack(flight, .failure, laterLooks: Self.looksForLateLease)
+            return giveBack(flight, .failure(), laterLooks: Self.looksForLateLease)
         case .trouble(let isRefused):
+            flight.place.leave()
             // The write may have taken effect all the same, or may do so later; nobody should wait for a load that
             // there is not.
             flights.orphan(flight)
             flight.load.end(.success(.trouble))
             flight.end(.failed)
-            return giveBack(flight, .failure, laterLooks: isRefused ? [] : Self.looksForLateLease)
+            return giveBack(flight, .failure(), laterLooks: isRefused ? [] : Self.looksForLateLease)
         }
         flights.started(flight)
         keepLease(of: flight)
         let began = clock.elapsed
         let isSettling = clock.now < flight.acquisition.settlingUntil
+        let report = CacheLoad.Report()
         let result = await LoadFrame.$current.withValue(flight.load.frame) {
-            await CacheLoad.$isSettling.withValue(isSettling) {
-                await Result.of { try await self.run(load, for: flight.entry) }
+            await CacheLoad.$report.withValue(report) {
+                await Result.of { try await self.run(load, for: flight.entry, flight.place, isSettling: isSettling) }
             }
         }
-        let took = clock.elapsed - began
-        guard Task.isCancelled else { return await land(flight, result, coder, took, isSettling: isSettling) }
+        let landing = Landing(
+            result: result, reported: report.failure.withLock(\.self), took: clock.elapsed - began,
+            isSettling: isSettling)
+        guard Task.isCancelled else { return await land(flight, landing, coder) }
         // Nobody waits for it, but the register is to be filled or given back.
         underWay.begin()
         Task.detached { [self] in
-            await land(flight, result, coder, took, isSettling: isSettling)
+            await land(flight, landing, coder)
             underWay.end()
+        }
+    }
+
+    /// What a loader has come to.
+    private struct Landing<Value: Sendable>: Sendable {
+        var result: Result<Value, any Error>
+        /// The failure that a loader has reported which returned something.
+        var reported: (any Error)?
+        var took: Duration
+        var isSettling: Bool
+
+        var failure: (any Error)? {
+            if case .failure(let error) = result { error } else { reported }
         }
     }
 
     /// The loader has returned: hands its value on, and fills the register.
     private func land<Value: Sendable>(
-        _ flight: Flight<Value>, _ result: Result<Value, any Error>, _ coder: any PayloadCoder<Value>, _ took: Duration,
-        isSettling: Bool
+        _ flight: Flight<Value>, _ landing: Landing<Value>, _ coder: any PayloadCoder<Value>
     ) async {
         flights.landed(flight)
         // The callers first: storing the value may take as long as the store likes.
-        note(result, of: flight)
-        flight.load.end(result.map { .value($0) })
+        let pause = note(landing.failure, of: flight)
+        let kept = landing.failure.flatMap { keptValue(for: $0, of: flight, coder) }
+        flight.load.end(kept.map { .success(.kept($0)) } ?? landing.result.map { .value($0) })
         await flight.lease.putDown(deadlines)
-        let outcome = outcome(of: result, flight.entry, coder, took, isSettling: isSettling)
-        if case .value = outcome { flight.landed.resolve(result.map { $0 }) }
+        let outcome = outcome(of: landing, flight, coder, pause)
+        if case .value = outcome { flight.landed.resolve(landing.result.map { $0 }) }
         flight.landed.resolve(.success(nil))
         await end(flight, outcome)
     }
@@ -86,42 +110,78 @@ extension ReadThroughCache {
         }
     }
 
-    func run<Value: Sendable>(_ load: Loader<Value>, for entry: CacheEntry) async throws -> Value {
+    /// Runs a loader, for as long as it may.
+    ///
+    /// - Parameter place: is left when the loader has ended, which it may do after this has thrown.
+    func run<Value: Sendable>(
+        _ load: @escaping Loader<Value>, for entry: CacheEntry, _ place: LoadPlace, isSettling: Bool = false
+    ) async throws -> Value {
         report(.load, entry)
         let began = clock.elapsed
         do {
-            return try await load()
+            return try await CacheLoad.$isSettling.withValue(isSettling) {
+                try await withHardTimeout(entry.policy.loadTimeout.hard) {
+                    do {
+                        let value = try await load()
+                        place.leave(hasWorked: true)
+                        return value
+                    } catch {
+                        place.leave(hasWorked: error is CancellationError ? nil : false)
+                        throw error
+                    }
+                }
+            }
         } catch {
             report(.loadFailed, entry, error: error, duration: clock.elapsed - began)
             throw error
         }
     }
 
-    /// Remembers that a load failed, or that it did not.
-    private func note<Value>(_ result: Result<Value, any Error>, of flight: Flight<Value>) {
+    /// Remembers that a load failed, or that it did not, and says how long the pause is that follows.
+    private func note<Value>(_ failure: (any Error)?, of flight: Flight<Value>) -> Duration {
         let (entry, acquisition) = (flight.entry, flight.acquisition)
-        switch result {
-        case .success: failures.forget(entry.key)
-        case .failure(is CancellationError): break
-        case .failure(let error):
-            failures.note(
-                error, of: entry.key, left: acquisition.kept?.identity ?? acquisition.token,
-                stamps: acquisition.stamps, at: clock.elapsed, entry.policy.failurePause)
+        guard let failure else {
+            failures.forget(entry.key)
+            return .zero
         }
+        if failure is CancellationError { return .zero }
+        return failures.note(
+            failure, of: entry.key, left: acquisition.kept?.identity ?? acquisition.token,
+            stamps: acquisition.stamps, at: clock.elapsed, entry.policy.failurePause)
+    }
+
+    /// The value that was cached before, where it may be served in place of an error.
+    private func keptValue<Value: Sendable>(
+        for error: any Error, of flight: Flight<Value>, _ coder: any PayloadCoder<Value>
+    ) -> Value? {
+        let policy = flight.entry.policy
+        guard let kept = flight.acquisition.kept, !kept.isSettling, policy.keeps(after: error),
+            clock.now < kept.freshUntil + policy.staleIfError.duration
+        else { return nil }
+        return try? coder.decode(kept)
     }
 
     private func outcome<Value: Sendable>(
-        of result: Result<Value, any Error>, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ took: Duration,
-        isSettling: Bool
+        of landing: Landing<Value>, _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>, _ pause: Duration
     ) -> Fill.Outcome {
-        guard case .success(let value) = result else { return .failure }
+        let (entry, acquisition) = (flight.entry, flight.acquisition)
+        if let failure = landing.failure {
+            if entry.policy.staleIfError.isOn, !entry.policy.keeps(after: failure), !(failure is CancellationError) {
+                return .nothing
+            }
+            // Nobody waits for the end of a pause: it is over when the value cannot be served any more.
+            let servedUntil = acquisition.kept.map { $0.freshUntil + entry.policy.keptFor } ?? .never
+            return .failure(pausedUntil: min(clock.now + pause, servedUntil))
+        }
+        guard case .success(let value) = landing.result else { return .failure() }
         guard let ttl = coder.lifetime(of: value) else { return .nothing }
         do {
             let payload = try coder.encode(value)
             if let flaw = coder.flaw(in: payload, of: value) { report(.changedByCodec, entry, error: flaw) }
             return .value(
                 Fill.Loaded(
-                    payload: payload, ttl: ttl, staleFor: entry.policy.staleFor, took: took, isSettling: isSettling,
+                    payload: payload, ttl: ttl, keptFor: entry.policy.keptFor, took: landing.took,
+                    isSettling: landing.isSettling,
                     list: list))
         } catch {
             report(.notCached, entry, error: error)
@@ -181,7 +241,7 @@ extension ReadThroughCache {
             return .failed(.nothing)
         } catch {
             report(.storeTrouble, entry, error: error)
-            return .failed(.failure)
+            return .failed(.failure())
         }
     }
 

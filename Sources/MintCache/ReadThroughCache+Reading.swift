@@ -23,12 +23,15 @@ extension ReadThroughCache {
     ) async throws -> Value {
         var machine = ReadMachine(policy: entry.policy, goal: .value, since: clock.elapsed)
         var read = informed(first, entry)
+        // A place for a load that was waited for, as long as it is open whether it is needed.
+        var place: LoadPlace?
+        defer { place?.leave() }
         // What an invalidation names that has failed here is invalid for this process until it has been repeated,
         // whoever may hold the register.
         while !pending.names(entry, in: store) {
             let decision = decide(&machine, read, coder)
             if case .plant(let plantings) = decision.action { reportLost(plantings, read, entry) }
-            switch try await act(on: decision, machine.reason, entry, coder, load) {
+            switch try await act(on: decision, machine.reason, entry, coder, load, &place) {
             case .done(let value): return value
             case .loadWithoutLease(let reason):
                 return try await loadUnleased(entry, load, isSettling: read.isSettling(at: clock.now), reason: reason)
@@ -58,7 +61,7 @@ extension ReadThroughCache {
 
     private func act<Value: Sendable>(
         on decision: Decision<Value>, _ reason: CacheEvent.Reason?, _ entry: CacheEntry,
-        _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
+        _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>, _ held: inout LoadPlace?
     ) async throws -> Step<Value> {
         switch decision.action {
         case .serve:
@@ -68,14 +71,27 @@ extension ReadThroughCache {
         case .claim(let acquisition, _):
             let isBackground = entry.policy.refresh == .background
             let start = isBackground ? LoadStarter.inBackground(background) : .forCaller
-            let (_, own) = depart(acquisition, entry, coder, start, load)
+            guard let place = held.take() ?? LoadPlace.now(in: gates(of: entry)) else {
+                if let cached = decision.cached { return .done(served(cached, .stale, entry, .loadLimit)) }
+                break
+            }
+            let (_, own) = depart(acquisition, entry, place, coder, start, load)
             if let own, !isBackground, case .value(let value) = try await own.load.ownOutcome() {
                 return .done(served(value, .miss, entry, reason))
             }
             if let cached = decision.cached { return .done(served(cached, .stale, entry)) }
         case .acquire(let acquisition):
             try LoadFrame.check(entry.key, of: self)
-            let (flight, own) = depart(acquisition, entry, coder, .forCaller, load)
+            let gates = gates(of: entry)
+            guard let place = held.take() ?? LoadPlace.now(in: gates) else {
+                if let kept = acquisition.kept, let value = try? coder.decode(kept) {
+                    return .done(served(value, .stale, entry, .loadLimit))
+                }
+                // What stands there then is read again.
+                held = try await placeInTurn(for: entry, gates)
+                break
+            }
+            let (flight, own) = depart(acquisition, entry, place, coder, .forCaller, load)
             if let own { return step(try await own.load.ownOutcome(), entry, reason) }
             // Whoever waited for the start may share the load whatever it read: the load begins after that.
             return try await share(flight, entry, reason)
@@ -107,6 +123,7 @@ extension ReadThroughCache {
     ) -> Step<Value> {
         switch outcome {
         case .value(let value): .done(served(value, .miss, entry, reason))
+        case .kept(let value): .done(served(value, .stale, entry, .recentFailure))
         case .lost: .readAgain
         case .gone: .loadWithoutLease(reason)
         case .trouble: .loadWithoutLease(.storeTrouble)
@@ -167,10 +184,11 @@ extension ReadThroughCache {
         reason: CacheEvent.Reason? = .storeTrouble
     ) async throws -> Value {
         try LoadFrame.check(entry.key, of: self)
+        let gates = gates(of: entry)
         let value = try await unleased.value(
-            of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller
+            of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller, gates: gates
         ) { [self] in
-            try await CacheLoad.$isSettling.withValue(isSettling) { try await run(load, for: entry) }
+            try await run(load, for: entry, placeInTurn(for: entry, gates), isSettling: isSettling)
         }
         return served(value, .miss, entry, reason)
     }

@@ -12,9 +12,15 @@ extension ReadThroughCache {
     ) async throws -> Value {
         try LoadFrame.check(entry.key, of: self)
         // A lease that is waited for, and its own.
+        let gates = gates(of: entry)
         let value = try await refreshes.value(
-            of: entry.key, in: self, bound: entry.policy.longestLease * 2, start: .forCaller
-        ) { [self] in try await refreshAlone(entry, coder, load) }
+            of: entry.key, in: self, bound: entry.policy.longestLease * 2, start: .forCaller, gates: gates
+        ) { [self] in
+            let place = try await placeInTurn(for: entry, gates)
+            let outcome = await Result.of { try await self.refreshAlone(entry, coder, load) }
+            if case .failure = outcome { place.leave(hasWorked: false) } else { place.leave(hasWorked: true) }
+            return try outcome.get()
+        }
         report(.miss, entry, reason: .refresh)
         return value
     }
@@ -31,13 +37,13 @@ extension ReadThroughCache {
             case .serve, .serveStale, .claim:
                 if let value = decision.cached { return value }
             case .acquire(let acquisition):
-                let (flight, own) = depart(acquisition, entry, coder, .forCaller, load)
+                let (flight, own) = depart(acquisition, entry, .none, coder, .forCaller, load)
                 guard let own else {
                     try await flight.waitForFill()
                     break
                 }
                 switch try await own.load.ownOutcome() {
-                case .value(let value):
+                case .value(let value), .kept(let value):
                     await confirm(own, entry)
                     return value
                 case .lost: break
@@ -78,7 +84,7 @@ extension ReadThroughCache {
     private func refreshUnleased<Value: Sendable>(
         _ entry: CacheEntry, _ load: @escaping Loader<Value>
     ) async throws -> Value {
-        let value = try await run(load, for: entry)
+        let value = try await run(load, for: entry, .none)
         await delete(entry)
         return value
     }
@@ -111,10 +117,7 @@ extension ReadThroughCache {
             try await remove(entry.key, settlingFor: window)
         } catch {
             report(.invalidationFailed, entry, error: error)
-            guard insist(on: .value(entry.key, of: entry.options.function), settlingFor: window, hasFailed: true) != nil
-            else { return }
-            // So many are kept already.
-            report(.invalidationLost, entry, error: error)
+            keep(.value(entry.key, of: entry.options.function), settlingFor: window, failedWith: error)
         }
     }
 }

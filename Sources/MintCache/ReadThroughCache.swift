@@ -26,16 +26,26 @@ public final class ReadThroughCache: Sendable {
     let pending = PendingInvalidations()
     let underWay = UnderWay()
     let warmGroups: WarmGroups?
+    let repeatsInvalidationsFor: Duration
+    /// What all loads have to pass.
+    let gate: LoadGate?
 
     /// Makes a cache on a store.
     ///
     /// - Parameters:
     ///   - background: what background refreshes take over from the calls that begin them.
     ///   - warmGroupCount: of how many groups, those that are read most, to read the stamps every few seconds.
+    ///   - repeatsInvalidationsFor: for how long an invalidation that has failed is repeated.
+    ///   - maximumLoads: how many loads may run at a time: see ``CachePolicy/maximumLoads``.
+    ///   - maximumWaitingLoads: how many may wait for their turn.
     public init(
         store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
-        background: BackgroundContext = .none, warmGroupCount: Int = 0
+        background: BackgroundContext = .none, warmGroupCount: Int = 0,
+        repeatsInvalidationsFor: Duration = .seconds(86_400), maximumLoads: Int? = nil,
+        maximumWaitingLoads: Int = 1000
     ) {
+        gate = CachePolicy(maximumLoads: maximumLoads, maximumWaitingLoads: maximumWaitingLoads).gate
+        self.repeatsInvalidationsFor = repeatsInvalidationsFor
         self.store = store
         parts = store.parts
         isOnePart = parts.count == 1
@@ -61,11 +71,11 @@ public final class ReadThroughCache: Sendable {
     public func value<Value: Sendable>(
         of entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @autoclosure () -> Loader<Value>
     ) async throws -> Value {
-        guard let answer = try await ask(for: entry) else { return try await loadUnleased(entry, load()) }
+        guard let answer = try await ask(for: entry) else { return try await withinPatience(nil, entry, coder, load()) }
         let read: ReadMachine.Read
         // Most calls end here.
         do { return try hit(in: consume answer, entry, coder) } catch let noHit as NoHit { read = noHit.read }
-        return try await value(on: read, entry, coder, load())
+        return try await withinPatience(read, entry, coder, load())
     }
 
     /// What a call would be served without waiting for a load; `nil` when it would have to load.

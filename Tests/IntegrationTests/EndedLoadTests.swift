@@ -140,7 +140,7 @@ struct EndedLoadTests {
         #expect(later.value == 300)
         try await eventually {
             bench.clock.advance(by: .milliseconds(50))
-            return await bench.cache.drain(for: .zero)
+            return await bench.cache.drain(for: .zero).isComplete
         }
         let pauses = bench.clock.pauses
         let elsewhere = number(bench.otherProcess(), later)
@@ -247,13 +247,13 @@ struct EndedLoadTests {
         let bench = Bench(scripted)
         let (fill, never, loads) = (Gate(), Gate(), Counter())
         let quick = bench.cache.cached("quick", ttl: .seconds(60)) { loads.increment() }
-        #expect(await bench.cache.drain())
+        #expect(await bench.cache.drain().isComplete)
         scripted.next(.compareAndSwap, .pauseBefore(fill))
         #expect(try await quick() == 1)
         let draining = Task { await bench.cache.drain() }
         try await fill.arrival()
         fill.open()
-        #expect(await draining.value)
+        #expect(await draining.value.isComplete)
         #expect(try await bench.otherProcess().cached("quick", ttl: .seconds(60)) { 9 }() == 1)
 
         let stuck = bench.cache.cached("stuck", ttl: .seconds(60)) {
@@ -264,11 +264,11 @@ struct EndedLoadTests {
         try await never.arrival()
         let impatient = Task { await bench.cache.drain() }
         impatient.cancel()
-        #expect(await impatient.value == false)
+        #expect(await impatient.value.hasEnded == false)
         let patient = Task { await bench.cache.drain(for: .seconds(10)) }
         let ended = Counter()
         Task {
-            #expect(await patient.value == false)
+            #expect(await patient.value.hasEnded == false)
             ended.increment()
         }
         try await eventually {
@@ -280,7 +280,7 @@ struct EndedLoadTests {
         let other = bench.otherProcess()
         #expect(try await other.cached("stuck", ttl: .seconds(600)) { 7 }() == 7)
         #expect(bench.clock.pauses == pauses)
-        #expect(await other.drain())
+        #expect(await other.drain().isComplete)
         never.open()
         #expect(try await caller.value == 2)
         await bench.settle()
@@ -303,7 +303,7 @@ struct EndedLoadTests {
         }
         try await draining.pass()
         drain.cancel()
-        #expect(await drain.value == false)
+        #expect(await drain.value.hasEnded == false)
         #expect(try await bench.otherProcess().cached("stuck", ttl: .seconds(60)) { 2 }() == 2)
         #expect(bench.clock.pauses == 0)
         #expect(bench.statistics.snapshot.storeTroubles == 0)
@@ -335,7 +335,7 @@ struct EndedLoadTests {
         #expect(drained.value == 0)
         gates[1].open()
         #expect(try await second.value == 2)
-        #expect(await drain.value)
+        #expect(await drain.value.isComplete)
     }
 }
 

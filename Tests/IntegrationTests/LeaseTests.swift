@@ -110,7 +110,7 @@ struct LeaseTests {
             #expect(try await value.peek() == nil)
             never.open()
             #expect(try await other.value == 0)
-            #expect(await elsewhere.drain())
+            #expect(await elsewhere.drain().isComplete)
             #expect(try await value.peek() == 0)
         }
     }

@@ -55,6 +55,8 @@ final class LeaseJudge: @unchecked Sendable {
         guard let old = EnvelopeCoding.envelope(in: old[...], for: key), let lease = old.lease, lease.until > now,
             let new = EnvelopeCoding.envelope(in: new[...], for: key), let taken = new.lease, taken.until > now
         else { return }
+        // The pause after a failure, which nobody waits for.
+        if case .value(let record) = old, record.isPaused(at: now) { return }
         if taken.token == lease.token {
             if taken.until > lease.until, let fills = leases[lease.token]?.fills, fills > 0 {
                 stage.violations.append("the lease on \(key) is prolonged while it is filled")

@@ -28,7 +28,7 @@ struct FillTests {
 
     private func loaded(isSettling: Bool = false, ttl: Duration = .seconds(60)) -> Fill.Loaded {
         Fill.Loaded(
-            payload: payload, ttl: ttl, staleFor: .seconds(30), took: .milliseconds(3), isSettling: isSettling)
+            payload: payload, ttl: ttl, keptFor: .seconds(30), took: .milliseconds(3), isSettling: isSettling)
     }
 
     @Test("replaces what carries its token, with the stamps from before the load")
@@ -59,16 +59,16 @@ struct FillTests {
                         stamps: stamps,
                         payload: payload))
             }
-        for outcome in [value, .nothing, .failure] {
+        for outcome in [value, .nothing, .failure()] {
             #expect(Fill.write(outcome, under: acquisition, over: current, at: now) == nil)
         }
     }
 
     @Test("of a load that failed gives the lease back and keeps a value that was there")
     func failure() {
-        let over = Fill.write(.failure, under: acquisition, over: .value(record(claim: lease)), at: now)
+        let over = Fill.write(.failure(), under: acquisition, over: .value(record(claim: lease)), at: now)
         #expect(over == Fill.Write(envelope: .value(record(claim: nil)), expiry: acquisition.expiry))
-        let pending = Fill.write(.failure, under: acquisition, over: .pending(lease, stamps: stamps), at: now)
+        let pending = Fill.write(.failure(), under: acquisition, over: .pending(lease, stamps: stamps), at: now)
         #expect(pending?.envelope.lease.map { $0.until < now } == true)
     }
 
@@ -105,7 +105,7 @@ struct FillTests {
     @Test("of what was loaded in a window that is over stores nothing, as does one with nothing; both remember it")
     func windowIsOver() {
         for (outcome, window) in [
-            (.value(loaded(isSettling: true)), Duration.zero), (.nothing, .seconds(2)), (.failure, .seconds(2)),
+            (.value(loaded(isSettling: true)), Duration.zero), (.nothing, .seconds(2)), (.failure(), .seconds(2)),
         ] as [(Fill.Outcome, Duration)] {
             let write = Fill.write(
                 outcome, under: settling(for: window), over: .pending(lease, stamps: stamps), at: now)
@@ -142,7 +142,7 @@ struct FillTests {
     func expiredAndReleased() throws {
         var lease = lease
         lease.isExpired = true
-        for outcome in [Fill.Outcome.failure, .nothing] {
+        for outcome in [Fill.Outcome.failure(), .nothing] {
             let released = try #require(
                 Fill.write(outcome, under: acquisition, over: .pending(lease, stamps: stamps), at: now)?.envelope)
             guard case .value(let record) = Fill.write(value, under: acquisition, over: released, at: now)?.envelope

@@ -7,8 +7,10 @@ extension Cache {
     /// A call that begins after this returned gets no value whose load began before.
     ///
     /// - Throws: the store's error, with code `unavailable`, `timeout`, `storeFailure` or `shutDown` for memcached:
-    ///   then the value may still be cached, and the call is to be repeated. `CancellationError` as soon as the task is
-    ///   cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey` for an empty key.
+    ///   then the value may still be cached. This process takes it for invalid from then on, and repeats the invalidation
+    ///   until it succeeds (``pendingInvalidations``): other processes may be served it until then. `CancellationError`
+    ///   as soon as the task is cancelled; the invalidation is sent all the same. ``CacheError`` with code `invalidKey`
+    ///   for an empty key.
     public func invalidate(key: String, settlingFor window: Duration = .zero) async throws {
         try await invalidate(keys: [key], settlingFor: window)
     }
@@ -34,6 +36,10 @@ extension Cache {
             names.flatMap { try keys.keys(named: $0) } + groups.flatMap { try keys.firstEditionKeys(ofGroup: $0) },
             groups: groups.map { try keys.key(ofGroup: $0) }, settlingFor: checked(window))
     }
+
+    /// Invalidations that have failed and are being repeated, after growing pauses of up to five seconds, the one that
+    /// has waited longest first. Up to 10,000 are kept; for how long says `repeatsInvalidationsFor` of the cache.
+    public var pendingInvalidations: [PendingInvalidation] { engine.pendingInvalidations }
 
     /// Has the value that is cached under a key be stale from now on: see ``CachedFunction/expire(_:)``. It is kept for
     /// the `staleFor` of the cache's policy.
@@ -86,8 +92,8 @@ extension Cache {
     /// the next event is not asked for. When the sequence ends, this returns as soon as all have succeeded.
     ///
     /// - Throws: what the sequence or `outdated` throws; `CancellationError` when the task is cancelled;
-    /// ``CacheError`` with code `invalidKey`, or `shutDown` when the store was shut down before all had succeeded. What
-    ///   has not succeeded by then goes on being repeated.
+    ///   ``CacheError`` with code `invalidKey`, or `shutDown` when the store was shut down before all had succeeded, or why
+    ///   one was given up. What has not succeeded by then goes on being repeated.
     public func invalidate<Events: AsyncSequence>(
         on events: Events, settlingFor window: Duration = .zero, _ outdated: (Events.Element) throws -> [Invalidation]
     ) async throws {
@@ -99,9 +105,9 @@ extension Cache {
                 for target in targets {
                     repeats.begin()
                     do {
-                        try await engine.insistOnInvalidating(target, settlingFor: window) { repeats.end(isSent: $0) }
+                        try await engine.insistOnInvalidating(target, settlingFor: window) { repeats.end($0) }
                     } catch {
-                        repeats.end(isSent: true)
+                        repeats.end(nil)
                         throw error
                     }
                 }
@@ -116,7 +122,7 @@ private final class Repeats: Sendable {
     private struct State {
         // One for the sequence itself.
         var count = 1
-        var isLost = false
+        var error: CacheError?
     }
 
     private let state = Mutex(State())
@@ -124,23 +130,19 @@ private final class Repeats: Sendable {
 
     func begin() { state.withLock { $0.count += 1 } }
 
-    func end(isSent: Bool) {
+    func end(_ error: CacheError?) {
         let result = state.withLock { state -> Result<Void, any Error>? in
             state.count -= 1
-            if !isSent { state.isLost = true }
+            if let error { state.error = error }
             guard state.count == 0 else { return nil }
-            guard state.isLost else { return .success(()) }
-            return .failure(
-                CacheError(
-                    .shutDown, "the store was shut down before all invalidations were sent: drain the cache before that"
-                ))
+            return state.error.map { .failure($0) } ?? .success(())
         }
         if let result { ended.resolve(result) }
     }
 
     /// Returns when all have ended.
     func all() async throws {
-        end(isSent: true)
+        end(nil)
         try await ended.value()
     }
 }

@@ -20,6 +20,10 @@ public final class CacheStatistics: CacheObserver {
         public var loads = 0
         /// Loaders that threw.
         public var failedLoads = 0
+        /// Calls that failed because as many loads ran as may.
+        public var refusedLoads = 0
+        /// Calls that did not wait longer for a load that took its time.
+        public var timedOutCalls = 0
         /// Calls that were given the error of an earlier load.
         public var sharedFailures = 0
         /// Loads that took longer than their first lease.
@@ -42,6 +46,8 @@ public final class CacheStatistics: CacheObserver {
         public var expiries = 0
         /// Attempts to invalidate that failed.
         public var failedInvalidations = 0
+        /// Invalidations that failed for so long that they were given up.
+        public var lostInvalidations = 0
     }
 
     private static let counted: [(kind: CacheEvent.Kind, count: any WritableKeyPath<Snapshot, Int> & Sendable)] = [
@@ -49,7 +55,8 @@ public final class CacheStatistics: CacheObserver {
         (.loadOverran, \.overruns), (.fill, \.fills), (.fillDropped, \.droppedFills), (.notCached, \.notCached),
         (.storeTrouble, \.storeTroubles), (.stampPlanted, \.plantedStamps), (.stampLost, \.lostStamps),
         (.invalidation, \.invalidations), (.expiry, \.expiries),
-        (.invalidationFailed, \.failedInvalidations), (.miss, \.misses),
+        (.invalidationFailed, \.failedInvalidations), (.invalidationLost, \.lostInvalidations), (.miss, \.misses),
+        (.loadRefused, \.refusedLoads), (.loadTimedOut, \.timedOutCalls),
     ]
     private static let counts = Dictionary(uniqueKeysWithValues: counted.map { ($0.kind, $0.count) })
 

@@ -13,17 +13,21 @@ final class Flight<Value: Sendable>: AnyFlight {
     /// The same for the caller whose load it is.
     let ownFill = Promise<FillEnd>()
     let lease = HeldLease()
+    /// The right to run the loader.
+    let place: LoadPlace
     /// Whether it is to fill although nobody may wait for it.
     private let isBackground: Bool
 
     init(
-        _ acquisition: Acquisition, _ entry: CacheEntry, isBackground: Bool = false, in cache: AnyObject,
-        deadlines: Deadlines
+        _ acquisition: Acquisition, _ entry: CacheEntry, _ place: LoadPlace = .none,
+        isBackground: Bool = false, in cache: AnyObject, deadlines: Deadlines
     ) {
+        self.place = place
         self.acquisition = acquisition
         self.entry = entry
         self.isBackground = isBackground
-        load = SharedLoad(LoadFrame(entry.key, of: cache, token: acquisition.token), deadlines: deadlines)
+        load = SharedLoad(
+            LoadFrame(entry.key, of: cache, token: acquisition.token, gates: place.gates), deadlines: deadlines)
     }
 
     /// Lets all who wait for another's load go when a time is over.
@@ -59,6 +63,8 @@ final class Flight<Value: Sendable>: AnyFlight {
 /// What came of a flight for those who wait for its value.
 enum FlightOutcome<Value: Sendable>: Sendable {
     case value(Value)
+    /// The load has failed, and this value was cached before.
+    case kept(Value)
     /// Someone else changed the register before the lease was taken.
     case lost
     /// The lease is lost already, or was not taken, so nothing may be filled.

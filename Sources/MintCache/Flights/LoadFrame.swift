@@ -14,17 +14,26 @@ final class LoadFrame: Sendable {
     private let outer: LoadFrame?
     /// What stands in the store while this load runs; `nil` for one without a lease.
     private let token: LoadToken?
+    /// Those that it has passed.
+    private let gates: [LoadGate]
     private let hasEnded = Atomic(false)
 
     /// Makes the frame of a load that the current task asks for.
     ///
     /// - Parameter cache: whose key it is.
-    init(_ key: StoreKey, of cache: AnyObject, token: LoadToken? = nil) {
+    init(_ key: StoreKey, of cache: AnyObject, token: LoadToken? = nil, gates: [LoadGate] = []) {
+        self.gates = gates
         self.key = key
         self.cache = ObjectIdentifier(cache)
         self.token = token
         // Those that have ended are let go of, or chains of background refreshes would grow for ever.
         outer = Self.running.first { _ in true }
+    }
+
+    /// Whether the current task is a part of a load that has passed a gate: to wait there for another place might be to
+    /// wait for itself.
+    static func hasPassed(_ gate: LoadGate) -> Bool {
+        current != nil && running.contains { $0.gates.contains { $0 === gate } }
     }
 
     func end() { hasEnded.store(true, ordering: .relaxed) }

@@ -29,10 +29,13 @@ final class RecentFailures: Sendable {
     private let isEmpty = Atomic(true)
 
     /// A load failed.
+    ///
+    /// - Returns: how long the pause is that follows.
+    @discardableResult
     func note(
         _ error: any Error, of key: StoreKey, left: LoadToken, stamps: GroupStamps, at now: Duration,
         _ pause: CachePolicy.FailurePause
-    ) {
+    ) -> Duration {
         table.withLock { table in
             let count = (table.failures[key]?.count ?? 0) + 1
             // Doubling stops before it overflows.
@@ -47,6 +50,7 @@ final class RecentFailures: Sendable {
                 table.order = kept.suffix(Self.most)
             }
             isEmpty.store(false, ordering: .relaxed)
+            return length
         }
     }
 

@@ -44,6 +44,48 @@ public struct CachePolicy: Sendable {
         public static let none = ErrorSharing(for: .zero)
     }
 
+    /// Which errors of a load leave a value in place that is older than `staleFor` allows, and for how long: RFC 5861,
+    /// `stale-if-error`.
+    public struct StaleIfError: Sendable {
+        /// How long after the end of its freshness a value may be served in place of an error; zero for never.
+        public var duration: Duration
+        /// For which errors. All others, "not found" say, replace the value: it is removed. A cancellation never does
+        /// either.
+        public var includes: @Sendable (any Error) -> Bool
+
+        /// Makes a rule.
+        public init(for duration: Duration, where includes: @escaping @Sendable (any Error) -> Bool = { _ in true }) {
+            self.duration = duration
+            self.includes = includes
+        }
+
+        /// Values are served for `staleFor`, whatever the error, and no longer.
+        public static let none = StaleIfError(for: .zero)
+
+        var isOn: Bool { duration > .zero }
+    }
+
+    /// How long a load may take.
+    public struct LoadTimeout: Sendable, Hashable {
+        /// How long a call waits for a load, its own or another's: then it is served a stale value where there is one that
+        /// may be, or fails with code `loadTimeout`. The load goes on and is stored. `nil` for as long as it takes, as
+        /// a `refresh` always waits.
+        public var soft: Duration?
+        /// How long a loader runs before it is cancelled. All who wait for it are served a stale value where
+        /// `staleIfError` allows it, or fail with code `loadTimeout`, whether it heeds its cancellation or not, and its
+        /// lease is given back. `nil` for as long as it takes.
+        public var hard: Duration?
+
+        /// Makes a rule.
+        public init(soft: Duration? = nil, hard: Duration? = nil) {
+            self.soft = soft
+            self.hard = hard
+        }
+
+        /// A load may take as long as it takes.
+        public static let none = LoadTimeout()
+    }
+
     /// How long after the end of its freshness a value may be served while someone refreshes it. May be zero.
     public var staleFor: Duration
     /// How long a loader may hold a key before its process has to prolong the lease. Longer than a load usually takes.
@@ -61,12 +103,27 @@ public struct CachePolicy: Sendable {
     public var failurePause: FailurePause
     /// Which errors are shared with later calls where there is no stale value: none unless it is set.
     public var errorSharing: ErrorSharing
+    /// Which errors are answered with a stale value that is older than `staleFor` allows: none unless it is set.
+    public var staleIfError: StaleIfError
+    /// How long a load may take.
+    public var loadTimeout: LoadTimeout
+    /// How many loads may run at a time in this process: of a function, by its policy; in all, by the cache's. `nil` for
+    /// any number.
+    ///
+    /// A call beyond it is served a stale value where there is one that may be, else waits for its turn for as long as
+    /// `longestLease`, else fails with code `tooManyLoads`. A load that another load asks for has its place already.
+    /// When as many loads as may run have failed one after the other, one is let through at a time, then twice as many
+    /// with each that works.
+    public var maximumLoads: Int?
+    /// How many calls may wait for their turn when there are as many loads as may be.
+    public var maximumWaitingLoads: Int
 
     /// Makes a policy.
     public init(
         staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30), longestLease: Duration? = nil,
         refresh: Refresh = .background, failurePause: FailurePause = FailurePause(),
-        errorSharing: ErrorSharing = .none
+        errorSharing: ErrorSharing = .none, staleIfError: StaleIfError = .none, loadTimeout: LoadTimeout = .none,
+        maximumLoads: Int? = nil, maximumWaitingLoads: Int = 1000
     ) {
         self.staleFor = staleFor
         self.leaseFor = leaseFor
@@ -74,6 +131,10 @@ public struct CachePolicy: Sendable {
         self.refresh = refresh
         self.failurePause = failurePause
         self.errorSharing = errorSharing
+        self.staleIfError = staleIfError
+        self.loadTimeout = loadTimeout
+        self.maximumLoads = maximumLoads
+        self.maximumWaitingLoads = maximumWaitingLoads
     }
 
     /// The same with durations of which no sum overflows.
@@ -82,8 +143,20 @@ public struct CachePolicy: Sendable {
         policy.staleFor = min(staleFor, .longestLifetime)
         policy.leaseFor = min(leaseFor, .longestLifetime)
         policy.longest = longest.map { min($0, .longestLifetime * 2) }
+        policy.staleIfError.duration = min(staleIfError.duration, .longestLifetime)
         return policy
     }
+
+    /// Whether a value that was cached before stays after an error.
+    func keeps(after error: any Error) -> Bool {
+        staleIfError.isOn && !(error is CancellationError) && staleIfError.includes(error)
+    }
+
+    /// How long the store keeps a value after the end of its freshness.
+    var keptFor: Duration { max(staleFor, staleIfError.duration) }
+
+    /// The gate for as many loads as may run.
+    var gate: LoadGate? { maximumLoads.map { LoadGate($0, longestLine: maximumWaitingLoads) } }
 
     /// How long the store keeps an item that carries a lease. As long again as the lease, so that a load which overran
     /// it may still fill as long as nobody took the key over.

@@ -6,15 +6,16 @@ enum Fill {
         case value(Loaded)
         /// It succeeded with nothing that can be cached: what was cached before is outdated.
         case nothing
-        /// It failed: a value that was cached before may go on being served.
-        case failure
+        /// It failed: a value that was cached before may go on being served, and nobody is to refresh it until then.
+        case failure(pausedUntil: WallTime = .never)
     }
 
     /// A value, and what is to be written of it.
     struct Loaded: Equatable {
         var payload: Payload
         var ttl: Duration
-        var staleFor: Duration
+        /// How long the store keeps it after that.
+        var keptFor: Duration
         /// How long the load took.
         var took: Duration
         /// Whether the load began within a window, so that it may be what a lagging replica said.
@@ -42,8 +43,9 @@ enum Fill {
         switch (outcome, current) {
         case (.value(let loaded), _):
             return write(loaded, under: acquisition, isExpired: current.lease?.isExpired == true, at: now)
-        case (.failure, .value(var record)):
+        case (.failure(let pausedUntil), .value(var record)):
             record.claim = record.claim?.over
+            if now < pausedUntil { record.pause(until: pausedUntil) }
             return Write(envelope: .value(record), expiry: acquisition.expiry)
         case (.nothing, _), (.failure, _):
             return released(acquisition, isExpired: current.lease?.isExpired == true, at: now)
@@ -60,7 +62,7 @@ enum Fill {
             list: loaded.list, claim: nil, stamps: acquisition.stamps, payload: loaded.payload)
         // Its key was expired since the load began.
         if isExpired { (record.freshUntil, record.isExpired) = (now, true) }
-        guard loaded.isSettling else { return Write(envelope: .value(record), expiry: ttl + loaded.staleFor) }
+        guard loaded.isSettling else { return Write(envelope: .value(record), expiry: ttl + loaded.keptFor) }
         record.freshUntil = min(record.freshUntil, acquisition.settlingUntil)
         guard now < record.freshUntil else { return released(acquisition, isExpired: isExpired, at: now) }
         // The window may be longer than the value is fresh: a claim that is over remembers it.
@@ -124,7 +126,7 @@ enum Fill {
             record.isExpired = true
             record.claim?.isExpired = true
             return Write(
-                envelope: .value(record), expiry: max(left + policy.staleFor, longest(record.claim, policy, at: now)))
+                envelope: .value(record), expiry: max(left + policy.keptFor, longest(record.claim, policy, at: now)))
         case .mark, .later, nil:
             return nil
         }
@@ -134,6 +136,17 @@ enum Fill {
     private static func longest(_ lease: Lease?, _ policy: CachePolicy, at now: WallTime) -> Duration {
         guard let lease else { return policy.leaseExpiry }
         return max(policy.leaseExpiry, lease.until - now + policy.longestLease, lease.settlingUntil - now)
+    }
+}
+
+extension CachedRecord {
+    /// Whether nobody is to refresh it, since that has failed a moment ago.
+    ///
+    /// The pause is a claim by the very load that filled it, which no load can have: each has a token of its own.
+    func isPaused(at now: WallTime) -> Bool { claim.map { $0.token == identity && now < $0.until } ?? false }
+
+    fileprivate mutating func pause(until end: WallTime) {
+        claim = Lease(token: identity, until: end, settlingUntil: claim?.settlingUntil ?? .never)
     }
 }
 

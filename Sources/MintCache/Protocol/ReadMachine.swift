@@ -43,6 +43,15 @@ struct ReadMachine {
             || (!record.isSettling && policy.staleFor > .zero && now < freshness.until + policy.staleFor)
     }
 
+    /// Whether a value may be served in place of an error.
+    func isServableInError(_ record: CachedRecord, under groups: GroupReading, at now: WallTime) -> Bool {
+        record.freshness(under: groups).map { isServableInError(record, $0, at: now) } ?? false
+    }
+
+    private func isServableInError(_ record: CachedRecord, _ freshness: Freshness, at now: WallTime) -> Bool {
+        policy.staleIfError.isOn && !record.isSettling && now < freshness.until + policy.staleIfError.duration
+    }
+
     /// Decides what to do with what was read.
     mutating func fetched(_ read: Read, at now: Moment) -> Action {
         if goal == .refresh, stoodBefore == nil {
@@ -87,7 +96,10 @@ struct ReadMachine {
             if isServable(record, freshness, at: now.wall) {
                 return decide(on: record, freshness, item, read, groups, at: now)
             }
-            if let claim = record.claim, isRunning(claim, read, at: now) {
+            if isServableInError(record, freshness, at: now.wall) {
+                return decideInError(on: record, freshness, item, read, groups, at: now)
+            }
+            if let claim = record.claim, !record.isPaused(at: now.wall), isRunning(claim, read, at: now) {
                 return wait(for: claim, read, groups, at: now)
             }
         case .pending(let lease, let stamps)
@@ -103,7 +115,7 @@ struct ReadMachine {
         // A lease that runs under other stamps is outdated, unless the stamps are: a multi-get is not one moment, and may
         // have read them before the lease was taken. Read again, after the lease was seen, they tell.
         if let running = item?.envelope?.lease, isRunning(running, read, at: now), running.token != suspect,
-            !PlantedMistake.noSecondLook.isPlanted
+            item?.record?.isPaused(at: now.wall) != true, !PlantedMistake.noSecondLook.isPlanted
         {
             suspect = running.token
             return .readAgain
@@ -126,17 +138,35 @@ struct ReadMachine {
             {
                 return .serve(record)
             }
-            if let claim = record.claim, isRunning(claim, read, at: now), !PlantedMistake.refreshTakesOver.isPlanted {
+            if let claim = record.claim, !record.isPaused(at: now.wall), isRunning(claim, read, at: now),
+                !PlantedMistake.refreshTakesOver.isPlanted
+            {
                 return wait(for: claim, read, groups, at: now)
             }
             return .acquire(claim(on: record, freshness, item, groups, at: now))
         }
         if freshness.isFresh(at: now.wall) { return .serve(record) }
+        if record.isPaused(at: now.wall) { return .serveStale(record, .recentFailure) }
         if let claim = record.claim, isRunning(claim, read, at: now) { return .serveStale(record, nil) }
         if let failure = read.failure, now.elapsed < failure.pausedUntil {
             return .serveStale(record, .recentFailure)
         }
         return .claim(claim(on: record, freshness, item, groups, at: now), serving: record)
+    }
+
+    /// What to do with a value that can be served in place of an error only. It is kept while it is loaded anew.
+    private mutating func decideInError(
+        on record: CachedRecord, _ freshness: Freshness, _ item: ValueItem, _ read: Read, _ groups: GroupReading,
+        at now: Moment
+    ) -> Action {
+        let isPaused = record.isPaused(at: now.wall)
+        if goal == .value, isPaused || read.failure.map({ now.elapsed < $0.pausedUntil }) == true {
+            return .serveStale(record, .recentFailure)
+        }
+        if let claim = record.claim, !isPaused, isRunning(claim, read, at: now) {
+            return wait(for: claim, read, groups, at: now)
+        }
+        return .acquire(claim(on: record, freshness, item, groups, at: now))
     }
 
     /// The claim carries the stamps that were read, and not the value's: what it loads is fresh under those.
@@ -148,7 +178,7 @@ struct ReadMachine {
         claimed.claim = lease
         let stamps = PlantedMistake.claimUnderOldStamps.isPlanted ? record.stamps : groups.stamps
         var acquisition = acquisition(lease, stamps, over: item.cas, .value(claimed), at: now)
-        acquisition.expiry = max(acquisition.expiry, freshness.until + policy.staleFor - now.wall)
+        acquisition.expiry = max(acquisition.expiry, freshness.until + policy.keptFor - now.wall)
         return acquisition
     }
 

@@ -1,0 +1,212 @@
+import CacheUtils
+import Synchronization
+import TestSupport
+import Testing
+
+/// The source is kept from more loads than it can take.
+@Suite("The load shield", .timeLimit(.minutes(5)))
+struct LoadShieldTests {
+    /// A source that notes how many loads run in it at a time.
+    private final class Source: Sendable {
+        private struct State {
+            var running = 0
+            var most = 0
+            var loads = 0
+            var isFailing = false
+        }
+
+        struct Down: Error {}
+
+        private let state = Mutex(State())
+
+        var most: Int { state.withLock(\.most) }
+        var loads: Int { state.withLock(\.loads) }
+        var running: Int { state.withLock(\.running) }
+
+        func setFailing(_ isFailing: Bool) { state.withLock { $0.isFailing = isFailing } }
+        func forgetMost() { state.withLock { $0.most = 0 } }
+
+        func load(_ number: Int, _ gate: Gate = .opened) async throws -> Int {
+            state.withLock { state in
+                state.running += 1
+                state.loads += 1
+                state.most = max(state.most, state.running)
+            }
+            defer { state.withLock { $0.running -= 1 } }
+            try await gate.pass()
+            await Task.yield()
+            if state.withLock(\.isFailing) { throw Down() }
+            return number
+        }
+    }
+
+    private let clock = ManualClock()
+    private let store = ScriptedStore(InMemoryStore())
+    private let source = Source()
+    private let statistics = CacheStatistics()
+
+    private func cache(_ policy: CachePolicy = CachePolicy()) -> Cache {
+        Cache(store: store, namespace: "s", policy: policy, clock: clock, observer: statistics)
+    }
+
+    @Test(
+        "lets no more loads run at a time than it may, and all callers are served", arguments: [false, true], [1, 3])
+    func bound(isDown: Bool, most: Int) async throws {
+        store.setDown(isDown)
+        let cache = cache(CachePolicy(maximumLoads: most))
+        let functions = ["f", "g"].map { name in
+            cache.cached(name, ttl: .seconds(60)) { [source] (number: Int) in try await source.load(number) }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<200 {
+                group.addTask {
+                    let value = try await functions[number % 2](number / 2)
+                    #expect(value == number / 2)
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(source.most == most && source.loads == 200)
+    }
+
+    @Test("bounds each function by its own policy, within the cache's")
+    func perFunction() async throws {
+        let cache = cache(CachePolicy(maximumLoads: 4))
+        let (gate, other) = (Gate(), Source())
+        let narrow = cache.cached("narrow", ttl: .seconds(60), policy: CachePolicy(maximumLoads: 2)) {
+            [source] (number: Int) in try await source.load(number, gate)
+        }
+        let wide = cache.cached("wide", ttl: .seconds(60)) { (number: Int) in try await other.load(number, gate) }
+        let callers = (0..<10).map { number in Task { try await (narrow(number), wide(number)) } }
+        let rest = (10..<20).map { number in Task { try await wide(number) } }
+        try await eventually { source.running == 2 && other.running == 2 }
+        gate.open()
+        for caller in callers { _ = try await caller.value }
+        for caller in rest { _ = try await caller.value }
+        #expect(source.most == 2 && other.most <= 4)
+    }
+
+    @Test("has callers wait in a line that is bounded in length and in time")
+    func line() async throws {
+        let gate = Gate()
+        let value = cache(CachePolicy(maximumLoads: 1, maximumWaitingLoads: 2)).cached("f", ttl: .seconds(60)) {
+            [source] (number: Int) in try await source.load(number, gate)
+        }
+        let first = Task { try await value(0) }
+        try await gate.arrival()
+        let waiting = (1...2).map { number in Task { try await value(number) } }
+        try await eventually { clock.sleeping > 0 && store.count(.get) == 3 }
+        var refused: CacheError?
+        try await eventually {
+            do { _ = try await value(3) } catch let error as CacheError { refused = error }
+            return refused != nil
+        }
+        #expect(refused?.code == .tooManyLoads)
+        #expect(statistics.snapshot.refusedLoads >= 1)
+        // It is nobody's turn for as long as the longest lease.
+        waiting[0].cancel()
+        await #expect(throws: CancellationError.self) { try await waiting[0].value }
+        try await eventually {
+            clock.advance(by: .seconds(10))
+            return statistics.snapshot.refusedLoads >= 2
+        }
+        let late = await #expect(throws: CacheError.self) { try await waiting[1].value }
+        #expect(late?.code == .tooManyLoads)
+        gate.open()
+        #expect(try await first.value == 0)
+        #expect(try await value(4) == 4)
+    }
+
+    @Test("serves a stale value in place of a load that has no room, without waiting")
+    func stale() async throws {
+        let gate = Gate()
+        let cache = cache(CachePolicy(staleFor: .seconds(60), maximumLoads: 1))
+        let value = cache.cached("f", ttl: .seconds(10)) { [source] (number: Int) in
+            try await source.load(number, number == 9 ? gate : .opened)
+        }
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .seconds(11))
+        let busy = Task { try await value(9) }
+        try await gate.arrival()
+        for _ in 1...3 { #expect(try await value(1) == 1) }
+        #expect(source.loads == 2 && statistics.snapshot.stale == 3)
+        gate.open()
+        _ = try await busy.value
+        await cache.drain()
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        #expect(source.loads == 3)
+    }
+
+    @Test("has what stands in the store read again after a wait: what was loaded meanwhile is not loaded once more")
+    func readAgain() async throws {
+        let gate = Gate()
+        let value = cache(CachePolicy(maximumLoads: 1)).cached("f", ttl: .seconds(60)) { [source] (number: Int) in
+            try await source.load(number, gate)
+        }
+        let elsewhere = Cache(store: store, namespace: "s", clock: clock)
+            .cached("f", ttl: .seconds(60)) { (number: Int) in 100 + number }
+        let busy = Task { try await value(0) }
+        try await gate.arrival()
+        let waiting = Task { try await value(1) }
+        try await eventually { store.count(.get) >= 2 }
+        for _ in 0..<500 { await Task.yield() }
+        #expect(try await elsewhere(1) == 101)
+        try await eventually { try await elsewhere.peek(1) == 101 }
+        gate.open()
+        #expect(try await busy.value == 0)
+        #expect(try await waiting.value == 101)
+        #expect(source.loads == 1)
+    }
+
+    @Test("lets a load have what it asks for: it has its place already", arguments: [false, true])
+    func nested(isDown: Bool) async throws {
+        store.setDown(isDown)
+        let cache = cache(CachePolicy(maximumLoads: 1))
+        let inner = cache.cached("inner", ttl: .seconds(60)) { [source] (number: Int) in try await source.load(number) }
+        let outer = cache.cached("outer", ttl: .seconds(60)) { (number: Int) in try await inner(number) + inner(-number)
+        }
+        for number in 1...3 { #expect(try await outer(number) == 0) }
+        #expect(try await outer.refresh(1) == 0)
+    }
+
+    @Test("lets loads in slowly when the source is back after an outage, and not after single failures")
+    func outage() async throws {
+        let value = cache(CachePolicy(failurePause: .none, maximumLoads: 8)).cached("f", ttl: .seconds(60)) {
+            [source] (number: Int) in try await source.load(number)
+        }
+        func most(of count: Int, from first: Int) async -> Int {
+            source.forgetMost()
+            await withTaskGroup(of: Void.self) { group in
+                for number in first..<first + count { group.addTask { _ = try? await value(number) } }
+            }
+            return source.most
+        }
+        source.setFailing(true)
+        _ = await most(of: 5, from: 0)
+        source.setFailing(false)
+        #expect(await most(of: 100, from: 100) == 8)
+        source.setFailing(true)
+        _ = await most(of: 8, from: 0)
+        // As long as it is away one tries.
+        #expect(await most(of: 20, from: 0) == 1)
+        source.setFailing(false)
+        #expect(await most(of: 1, from: 200) == 1)
+        #expect(await most(of: 2, from: 300) <= 2)
+        #expect(await most(of: 100, from: 400) <= 8)
+        #expect(await most(of: 100, from: 600) == 8)
+    }
+
+    @Test("says what is wrong with a bound that cannot be")
+    func badBounds() async throws {
+        for policy in [
+            CachePolicy(maximumLoads: 0), CachePolicy(maximumLoads: -1), CachePolicy(maximumWaitingLoads: -1),
+        ] {
+            let error = await #expect(throws: CacheError.self) {
+                try await cache(policy).cached("f", ttl: .seconds(1)) { 1 }()
+            }
+            #expect(error?.code == .invalidConfiguration)
+        }
+    }
+}

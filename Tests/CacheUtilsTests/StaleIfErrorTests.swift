@@ -1,0 +1,202 @@
+import CacheUtils
+import Synchronization
+import TestSupport
+import Testing
+
+/// A source that is down keeps what was cached; one that says "not found" does not.
+@Suite("After an error", .timeLimit(.minutes(5)))
+struct StaleIfErrorTests {
+    private struct Down: Error {}
+    private struct NotFound: Error {}
+
+    private final class Source: Sendable {
+        private let state = Mutex<(error: (any Error)?, reported: (any Error)?, loads: Int)>((nil, nil, 0))
+
+        var loads: Int { state.withLock(\.loads) }
+
+        func set(_ error: (any Error)?) { state.withLock { $0.error = error } }
+        func setReported(_ error: (any Error)?) { state.withLock { $0.reported = error } }
+
+        func load() throws -> Int {
+            let (error, reported, loads) = state.withLock { state in
+                state.loads += 1
+                return state
+            }
+            if let error { throw error }
+            if let reported {
+                CacheLoad.reportFailure(reported)
+                return -1
+            }
+            return loads
+        }
+    }
+
+    private let clock = ManualClock()
+    private let store: InMemoryStore
+    private let source = Source()
+    private let statistics = CacheStatistics()
+    private let cache: Cache
+
+    init() {
+        store = InMemoryStore(clock: clock)
+        cache = Cache(store: store, namespace: "s", clock: clock, observer: statistics)
+    }
+
+    private static let policy = CachePolicy(
+        staleFor: .seconds(10), staleIfError: .init(for: .seconds(3600)) { $0 is Down })
+
+    private func function(in other: Cache? = nil, _ policy: CachePolicy = Self.policy) -> CachedFunction<Int, Int> {
+        (other ?? cache).cached("f", ttl: .seconds(60), groups: ["g"], policy: policy) { [source] (_: Int) in
+            try source.load()
+        }
+    }
+
+    private func otherProcess() -> Cache { Cache(store: store, namespace: "s", clock: clock) }
+
+    /// Something is cached that is too old to be served otherwise.
+    private func outdated() async throws -> CachedFunction<Int, Int> {
+        let value = function()
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .seconds(100))
+        return value
+    }
+
+    @Test(
+        "that the rule names a value is served that is older than staleFor allows, and the source is tried after pauses"
+    )
+    func served() async throws {
+        let value = try await outdated()
+        source.set(Down())
+        let elsewhere = function(in: otherProcess())
+        for _ in 1...5 { #expect(try await value(1) == 1) }
+        await cache.drain()
+        // The pause is the fleet's.
+        for _ in 1...5 { #expect(try await elsewhere(1) == 1) }
+        #expect(source.loads == 2)
+        clock.advance(by: .seconds(2))
+        #expect(try await elsewhere(1) == 1)
+        #expect(source.loads == 3)
+        source.set(nil)
+        clock.advance(by: .seconds(2))
+        #expect(try await value(1) == 4)
+        await cache.drain()
+        #expect(try await elsewhere(1) == 4)
+    }
+
+    @Test("is what a call gets that has nothing to be served, or what is too old for that as well")
+    func tooOld() async throws {
+        let value = try await outdated()
+        source.set(Down())
+        await #expect(throws: Down.self) { try await value(2) }
+        clock.advance(by: .seconds(3600))
+        await #expect(throws: Down.self) { try await value(1) }
+    }
+
+    @Test("that the rule does not name the value is replaced: it is not served any more")
+    func replaced() async throws {
+        let value = try await outdated()
+        source.set(NotFound())
+        await #expect(throws: NotFound.self) { try await value(1) }
+        await cache.drain()
+        source.set(Down())
+        await #expect(throws: Down.self) { try await value(1) }
+        #expect(try await value.peek(1) == nil)
+    }
+
+    @Test("that the rule does not name, of a background refresh, too")
+    func replacedInBackground() async throws {
+        let value = function()
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .seconds(65))
+        source.set(NotFound())
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        await #expect(throws: NotFound.self) { try await value(1) }
+    }
+
+    @Test("an invalidated value is not served, whatever the error")
+    func invalidated() async throws {
+        let value = try await outdated()
+        source.set(Down())
+        #expect(try await value(1) == 1)
+        try await cache.invalidate(group: "g")
+        await #expect(throws: Down.self) { try await value(1) }
+    }
+
+    @Test("all who share the load are served the value")
+    func shared() async throws {
+        let gate = Gate()
+        let value = cache.cached("f", ttl: .seconds(60), groups: ["g"], policy: Self.policy) { [source] (_: Int) in
+            if source.loads > 0 { try await gate.pass() }
+            return try source.load()
+        }
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .seconds(100))
+        source.set(Down())
+        let callers = (0..<10).map { _ in Task { try await value(1) } }
+        try await gate.arrival()
+        gate.open()
+        for caller in callers { #expect(try await caller.value == 1) }
+        #expect(source.loads == 2)
+    }
+
+    @Test("that the loader reports in place of throwing it what it returns is used and not stored")
+    func reported() async throws {
+        let value = function()
+        source.setReported(Down())
+        #expect(try await value(1) == -1)
+        await cache.drain()
+        #expect(try await value.peek(1) == nil)
+        source.setReported(nil)
+        #expect(try await value(1) == 2)
+        await cache.drain()
+        clock.advance(by: .seconds(100))
+        source.setReported(Down())
+        #expect(try await value(1) == 2)
+        source.setReported(NotFound())
+        clock.advance(by: .seconds(2))
+        #expect(try await value(1) == -1)
+    }
+
+    @Test("without a rule of a refresh the fleet pauses, and a refresh that is asked for does not wait for that")
+    func fleetPause() async throws {
+        let policy = CachePolicy(staleFor: .seconds(60), failurePause: .init(first: .seconds(2), longest: .seconds(8)))
+        let (value, elsewhere) = (function(policy), function(in: otherProcess(), policy))
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .seconds(61))
+        source.set(Down())
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        #expect(source.loads == 2)
+        for _ in 1...20 { #expect(try await elsewhere(1) == 1) }
+        #expect(source.loads == 2)
+        source.set(nil)
+        let pauses = clock.pauses
+        #expect(try await elsewhere.refresh(1) == 3)
+        #expect(clock.pauses == pauses)
+        #expect(try await value(1) == 3)
+    }
+
+    @Test("a pause ends with the time that the value may be served: nobody waits for it")
+    func pauseEnds() async throws {
+        let policy = CachePolicy(staleFor: .seconds(1), failurePause: .init(first: .seconds(30), longest: .seconds(30)))
+        let (value, elsewhere) = (function(policy), function(in: otherProcess(), policy))
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .milliseconds(60_500))
+        source.set(Down())
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .seconds(1))
+        source.set(nil)
+        let pauses = clock.pauses
+        #expect(try await elsewhere(1) == 3)
+        #expect(clock.pauses == pauses)
+    }
+
+    private func function(_ policy: CachePolicy) -> CachedFunction<Int, Int> { function(in: nil, policy) }
+}

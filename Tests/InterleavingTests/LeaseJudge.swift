@@ -55,8 +55,8 @@ final class LeaseJudge: @unchecked Sendable {
         guard let old = EnvelopeCoding.envelope(in: old[...], for: key), let lease = old.lease, lease.until > now,
             let new = EnvelopeCoding.envelope(in: new[...], for: key), let taken = new.lease, taken.until > now
         else { return }
-        // The pause after a failure, which nobody waits for.
-        if case .value(let record) = old, record.isPaused(at: now) { return }
+        // The pause after a failure is no lease: it ends one, and nobody waits for it.
+        if old.isPaused || new.isPaused { return }
         if taken.token == lease.token {
             if taken.until > lease.until, let fills = leases[lease.token]?.fills, fills > 0 {
                 stage.violations.append("the lease on \(key) is prolonged while it is filled")
@@ -65,13 +65,15 @@ final class LeaseJudge: @unchecked Sendable {
         }
         guard old.generations == new.generations || old.generations == stamps.map(\.?.hard) else { return }
         if let known = leases[lease.token], known.hasEnded, known.process == process { return }
-        // What was read before a restart may be taken for what stands there since.
-        guard !stage.haveIDsReturned else { return }
         stage.violations.append("I3: the lease on \(key) is taken over while it runs")
     }
 }
 
 extension Envelope {
+    fileprivate var isPaused: Bool {
+        if case .value(let record) = self { record.claim?.token == record.identity } else { false }
+    }
+
     /// The hard halves of the stamps.
     fileprivate var generations: [UInt64?] {
         switch self {
@@ -84,5 +86,5 @@ extension Envelope {
 
 extension CachedRecord {
     /// Whether it ends a load: what it claims is nothing, or over.
-    fileprivate var isFill: Bool { claim.map { $0.until == .never } ?? true }
+    fileprivate var isFill: Bool { claim.map { $0.until == .never || $0.token == identity } ?? true }
 }

@@ -31,8 +31,6 @@ final class Stage: @unchecked Sendable {
     var isCalm = false
     /// The store does all that it is asked, and loses nothing.
     var isReliable = false
-    /// A CAS id has come again after a restart.
-    var haveIDsReturned = false
 
     init(_ choices: Choices) { self.choices = choices }
 

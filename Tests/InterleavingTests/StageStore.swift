@@ -5,6 +5,9 @@ final class SharedStore: @unchecked Sendable {
     private struct Item {
         var value: [UInt8]
         var cas: UInt64
+        /// The id that was told of another item before a restart, which this one has too. To those who have read an id
+        /// the two are never equal: that is not promised.
+        var returned: UInt64?
     }
 
     /// Where an item is.
@@ -52,17 +55,15 @@ final class SharedStore: @unchecked Sendable {
 
     func write(_ value: [UInt8], to place: Place) {
         lastCAS += 1
-        let returned = returning.removeValue(forKey: place)
-        items[place] = Item(value: value, cas: returned ?? lastCAS)
-        if returned != nil { stage.haveIDsReturned = true }
+        items[place] = Item(value: value, cas: lastCAS, returned: returning.removeValue(forKey: place))
     }
 
     /// Whether a CAS id is the one that an item has, and not one that was told before a restart.
-    func matches(_ cas: StoreItem.CAS?, _ item: StoreItem?, in part: Int) -> Bool {
-        if let cas, cas.epoch != 0, cas.epoch != starts[part], !PlantedMistake.toldOverRestart.isPlanted {
-            return false
+    func matches(_ cas: StoreItem.CAS?, at place: Place) -> Bool {
+        if let cas, cas.epoch != 0, cas.epoch != starts[place.part] {
+            return PlantedMistake.toldOverRestart.isPlanted && items[place]?.returned == cas.rawValue
         }
-        return item?.cas == cas
+        return items[place]?.cas == cas?.rawValue
     }
 
     /// What a write is told of an item that was read back.
@@ -235,7 +236,7 @@ struct StageStore: CacheStore {
         try await perform(cas == nil ? "add \(key)" : "cas \(key)") { [self] in
             let place = place(key)
             let item = shared.item(place)
-            guard shared.matches(cas, item, in: place.part) else { return .notStored }
+            guard shared.matches(cas, at: place) else { return .notStored }
             if let item {
                 shared.leases.check(
                     Array(item.value), value, of: key, by: process, at: clock.now, shared.stamps(in: place.part), stage)

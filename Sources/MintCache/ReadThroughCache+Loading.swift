@@ -164,14 +164,12 @@ extension ReadThroughCache {
     private func outcome<Value: Sendable>(
         of landing: Landing<Value>, _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>, _ pause: Duration
     ) -> Fill.Outcome {
-        let (entry, acquisition) = (flight.entry, flight.acquisition)
+        let entry = flight.entry
         if let failure = landing.failure {
             if entry.policy.staleIfError.isOn, !entry.policy.keeps(after: failure), !(failure is CancellationError) {
                 return .nothing
             }
-            // Nobody waits for the end of a pause: it is over when the value cannot be served any more.
-            let servedUntil = acquisition.kept.map { $0.freshUntil + entry.policy.keptFor } ?? .never
-            return .failure(pausedUntil: min(clock.now + pause, servedUntil))
+            return .failure(pausedUntil: clock.now + pause)
         }
         guard case .success(let value) = landing.result else { return .failure() }
         guard let ttl = coder.lifetime(of: value) else { return .nothing }

@@ -157,7 +157,7 @@ public struct Cache: Sendable {
             options: Result { () throws(CacheError) in
                 try CacheOptions(
                     function: name, ttl: ttl, policy: merged(policy, staleFor, leaseFor, refresh), groups: groups,
-                    nilFor: nilFor, in: keys)
+                    nilFor: nilFor, limitsLoads: policy != nil, in: keys)
             },
             coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: true, checks: checksCodecs),
             load: load)
@@ -190,8 +190,8 @@ public struct Cache: Sendable {
     /// do are as in ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:)``.
     ///
     /// - Throws: the loader's error; `CancellationError` as soon as the task is cancelled; ``CacheError`` with code
-    ///   `invalidKey` or `invalidDuration` for bad options, `reentrantLoad` in a loader that needs its own value,
-    ///   `recentFailure` where errors are shared.
+    ///   `invalidKey`, `invalidDuration` or `invalidConfiguration` for bad options, `reentrantLoad` in a loader that needs
+    ///   its own value, `recentFailure` where errors are shared, `tooManyLoads` and `loadTimeout` where loads are bounded.
     public func value<Value: Codable & Sendable>(
         forKey key: String, ttl: Duration, staleFor: Duration? = nil, leaseFor: Duration? = nil,
         refresh: CachePolicy.Refresh? = nil, groups: [String] = [], nilFor: Duration? = nil,

@@ -8,9 +8,13 @@ struct CacheOptions: Sendable {
     var policy: CachePolicy { options.policy }
     var function: String { options.function }
 
-    /// - Parameter function: the name of the cached function; empty for a value by key.
+    /// - Parameters:
+    ///   - function: the name of the cached function; empty for a value by key.
+    ///   - limitsLoads: whether `maximumLoads` is for the function, and not the cache's only.
     init(
-        function: String, ttl: Duration, policy: CachePolicy, groups: [String], nilFor: Duration?, in keys: KeySpace
+        function: String, ttl: Duration, policy: CachePolicy, groups: [String], nilFor: Duration?,
+        limitsLoads: Bool = false,
+        in keys: KeySpace
     ) throws(CacheError) {
         try Self.check(ttl, "ttl", "how long a value is fresh")
         if let nilFor { try Self.check(nilFor, "nilFor", "how long a nil is fresh, or leave it out to cache no nil") }
@@ -22,7 +26,8 @@ struct CacheOptions: Sendable {
             throw CacheError(
                 .invalidKey, "\(unique.count) groups for one value, that of everything included: use at most 255")
         }
-        options = CacheEntry.Options(function: function, groups: Array(unique), policy: policy)
+        options = CacheEntry.Options(
+            function: function, groups: Array(unique), policy: policy, limitsLoads: limitsLoads)
     }
 
     @usableFromInline

@@ -27,7 +27,8 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     ///
     /// - Throws: the function's error, which is not cached; `CancellationError` as soon as the task is cancelled;
     ///   ``CacheError`` with code `invalidKey` or `invalidDuration` when the options or arguments cannot be used, with
-    ///   `reentrantLoad` inside a function that needs its own result, with `recentFailure` where errors are shared.
+    ///   `reentrantLoad` inside a function that needs its own result, with `recentFailure` where errors are shared, with
+    ///   `tooManyLoads` or `loadTimeout` where loads are bounded.
     @inlinable @inline(__always)
     public func callAsFunction(_ arguments: repeat each Argument) async throws -> Value {
         try await engine.value(of: entry(repeat each arguments), coder, load: loader(repeat each arguments))
@@ -83,7 +84,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// says, while one caller in the fleet refreshes it. A call that begins after this returned gets no result as fresh
     /// that was being computed before. What was invalidated stays so.
     ///
-    /// - Throws: as ``invalidate(_:settlingFor:)``.
+    /// - Throws: the errors of ``invalidate(_:settlingFor:)``; then it is to be repeated, which nobody does by himself.
     public func expire(_ arguments: repeat each Argument) async throws {
         try await engine.expire(targets(keys(repeat each arguments)), policy: options.get().policy)
     }

@@ -13,12 +13,15 @@ public struct CacheEntry: Sendable {
 
         /// Makes options.
         ///
+        /// - Parameter limitsLoads: whether the policy's `maximumLoads` is for the function, and not the cache's only.
         /// - Precondition: there are at most 255 groups.
-        public init(function: String = "", groups: [StoreKey] = [], policy: CachePolicy) {
+        public init(
+            function: String = "", groups: [StoreKey] = [], policy: CachePolicy, limitsLoads: Bool = false
+        ) {
             self.function = function
             self.groups = Set(groups).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
             self.policy = policy.bounded
-            gate = policy.gate
+            gate = limitsLoads ? policy.gate : nil
             precondition(
                 self.groups.count <= EnvelopeCoding.maximumStamps, "a value can be in at most 255 groups")
         }

@@ -2,10 +2,14 @@
 extension ReadThroughCache {
     // MARK: Places
 
-    /// The gates that a load of this entry has to pass, but for those that the load which asks for it has passed.
-    func gates(of entry: CacheEntry) -> [LoadGate] {
+    /// The gates that a load of this entry has to pass.
+    ///
+    /// - Parameter isPartOfLoad: whether the load which asks for it waits for it: then those that that one has passed are
+    ///   left out.
+    func gates(of entry: CacheEntry, isPartOfLoad: Bool = true) -> [LoadGate] {
         guard gate != nil || entry.options.gate != nil else { return [] }
-        return [entry.options.gate, gate].compactMap(\.self).filter { !LoadFrame.hasPassed($0) }
+        let gates = [entry.options.gate, gate].compactMap(\.self)
+        return isPartOfLoad ? gates.filter { !LoadFrame.hasPassed($0) } : gates
     }
 
     /// A place for a load, when it is its turn.
@@ -29,7 +33,7 @@ extension ReadThroughCache {
         _ timeout: Duration?, _ load: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         guard let timeout else { return try await load() }
-        return try await within(timeout, CacheError.loadTimeout("a load was cancelled after \(timeout)"), load)
+        return try await within(timeout, .loadTimeout("a load was cancelled after \(timeout)"), load)
     }
 
     /// The way of a call that is no hit, for as long as it may wait.
@@ -45,9 +49,9 @@ extension ReadThroughCache {
         }
         guard let patience = entry.policy.loadTimeout.soft else { return try await body() }
         do {
-            return try await within(
-                patience, CacheError.loadTimeout("a call has waited \(patience) for a load, which goes on"), body)
-        } catch let error as CacheError where error.code == .loadTimeout {
+            return try await within(patience, nil, body)
+        } catch is Impatience {
+            let error = CacheError.loadTimeout("a call has waited \(patience) for a load, which goes on")
             report(.loadTimedOut, entry, error: error)
             guard let read, let record = read.item?.record, case .stamps(let reading) = read.groups,
                 !pending.names(entry, in: store)
@@ -56,7 +60,7 @@ extension ReadThroughCache {
             let now = clock.now
             guard
                 machine.isServable(record, under: reading, at: now)
-                    || machine.isServableInError(record, under: reading, at: now),
+                    || machine.isServableInError(record, under: reading, at: now) && entry.policy.keeps(after: error),
                 isAccepted(record, entry.key), let value = try? coder.decode(record)
             else { throw error }
             report(.stale, entry, reason: .loadTimeout)
@@ -64,14 +68,19 @@ extension ReadThroughCache {
         }
     }
 
+    /// A call does not wait any longer.
+    private struct Impatience: Error {}
+
     /// Does something in a task of its own, which is cancelled when a time is over.
+    ///
+    /// - Throws: then an error, or ``Impatience``.
     private func within<Value: Sendable>(
-        _ timeout: Duration, _ error: CacheError, _ body: @escaping @Sendable () async throws -> Value
+        _ timeout: Duration, _ error: CacheError?, _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         let outcome = Promise<Value>()
-        let task = Task { outcome.resolve(await Result.of(body)) }
+        let task = Task(executorPreference: LoadStarter.preferredExecutor) { outcome.resolve(await Result.of(body)) }
         let ticket = deadlines.schedule(after: timeout) {
-            outcome.resolve(.failure(error))
+            outcome.resolve(.failure(error ?? Impatience()))
             task.cancel()
         }
         defer { deadlines.cancel(ticket) }

@@ -4,7 +4,7 @@ extension ReadThroughCache {
     /// returned gets nothing as fresh whose load began before. What is invalidated stays so.
     ///
     /// - Parameter policy: of the keys, for how long they are kept.
-    /// - Throws: as ``invalidate(_:groups:settlingFor:)``.
+    /// - Throws: what the store throws; then it is to be repeated. `CancellationError` as soon as the task is cancelled.
     public func expire(_ keys: [StoreKey], groups: [StoreKey] = [], policy: CachePolicy) async throws {
         try await expire(keys.map { .value($0) } + groups.map { .group($0) }, policy: policy)
     }

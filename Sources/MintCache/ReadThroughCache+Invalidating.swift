@@ -72,10 +72,10 @@ extension ReadThroughCache {
         case .value:
             failures.forget(key)
             try await remove(key, settlingFor: window)
-        case .group:
-            try await onEveryPart(of: key) { try await self.invalidate(generation: key, window, in: $0) }
         case .groupIn(let part):
             try await invalidate(generation: key, window, in: parts[part])
+        case .group:
+            preconditionFailure("a group is invalidated in each part by itself")
         }
     }
 

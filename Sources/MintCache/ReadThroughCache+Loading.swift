@@ -50,14 +50,11 @@ extension ReadThroughCache {
         keepLease(of: flight)
         let began = clock.elapsed
         let isSettling = clock.now < flight.acquisition.settlingUntil
-        let report = CacheLoad.Report()
         let result = await LoadFrame.$current.withValue(flight.load.frame) {
-            await CacheLoad.$report.withValue(report) {
-                await Result.of { try await self.run(load, for: flight.entry, flight.place, isSettling: isSettling) }
-            }
+            await Result.of { try await self.run(load, for: flight.entry, flight.place, isSettling: isSettling) }
         }
         let landing = Landing(
-            result: result, reported: report.failure.withLock(\.self), took: clock.elapsed - began,
+            result: result.map(\.value), reported: try? result.get().reported, took: clock.elapsed - began,
             isSettling: isSettling)
         guard Task.isCancelled else { return await land(flight, landing, coder) }
         // Nobody waits for it, but the register is to be filled or given back.
@@ -88,8 +85,11 @@ extension ReadThroughCache {
         flights.landed(flight)
         // The callers first: storing the value may take as long as the store likes.
         let pause = note(landing.failure, of: flight)
-        let kept = landing.failure.flatMap { keptValue(for: $0, of: flight, coder) }
-        flight.load.end(kept.map { .success(.kept($0)) } ?? landing.result.map { .value($0) })
+        if let failure = landing.failure, let kept = keptValue(for: failure, of: flight, coder) {
+            flight.load.end(.success(.kept(kept, failure)))
+        } else {
+            flight.load.end(landing.result.map { .value($0) })
+        }
         await flight.lease.putDown(deadlines)
         let outcome = outcome(of: landing, flight, coder, pause)
         if case .value = outcome { flight.landed.resolve(landing.result.map { $0 }) }
@@ -113,26 +113,29 @@ extension ReadThroughCache {
     /// Runs a loader, for as long as it may.
     ///
     /// - Parameter place: is left when the loader has ended, which it may do after this has thrown.
+    /// - Returns: what it returned, and the failure that it has reported all the same.
     func run<Value: Sendable>(
         _ load: @escaping Loader<Value>, for entry: CacheEntry, _ place: LoadPlace, isSettling: Bool = false
-    ) async throws -> Value {
+    ) async throws -> (value: Value, reported: (any Error)?) {
+        LoadFrame.current?.pass(place.gates)
         report(.load, entry)
-        let began = clock.elapsed
+        let (began, failure) = (clock.elapsed, CacheLoad.Report())
         do {
-            return try await CacheLoad.$isSettling.withValue(isSettling) {
-                try await withHardTimeout(entry.policy.loadTimeout.hard) {
-                    do {
-                        let value = try await load()
-                        place.leave(hasWorked: true)
-                        return value
-                    } catch {
-                        place.leave(hasWorked: error is CancellationError ? nil : false)
-                        throw error
+            let value = try await CacheLoad.$isSettling.withValue(isSettling) {
+                try await CacheLoad.$report.withValue(failure) {
+                    try await withHardTimeout(entry.policy.loadTimeout.hard) {
+                        defer { place.leave() }
+                        return try await load()
                     }
                 }
             }
+            let reported = failure.failure.withLock(\.self)
+            if let reported { report(.loadFailed, entry, error: reported, duration: clock.elapsed - began) }
+            place.note(hasWorked: reported == nil)
+            return (value, reported)
         } catch {
             report(.loadFailed, entry, error: error, duration: clock.elapsed - began)
+            if !(error is CancellationError) { place.note(hasWorked: false) }
             throw error
         }
     }
@@ -145,8 +148,9 @@ extension ReadThroughCache {
             return .zero
         }
         if failure is CancellationError { return .zero }
+        let left = entry.policy.replaces(after: failure) ? nil : acquisition.kept?.identity
         return failures.note(
-            failure, of: entry.key, left: acquisition.kept?.identity ?? acquisition.token,
+            failure, of: entry.key, left: left ?? acquisition.token,
             stamps: acquisition.stamps, at: clock.elapsed, entry.policy.failurePause)
     }
 
@@ -156,7 +160,7 @@ extension ReadThroughCache {
     ) -> Value? {
         let policy = flight.entry.policy
         guard let kept = flight.acquisition.kept, !kept.isSettling, policy.keeps(after: error),
-            clock.now < kept.freshUntil + policy.staleIfError.duration
+            clock.now < flight.acquisition.keptFreshUntil + policy.staleIfError.duration
         else { return nil }
         return try? coder.decode(kept)
     }
@@ -166,9 +170,7 @@ extension ReadThroughCache {
     ) -> Fill.Outcome {
         let entry = flight.entry
         if let failure = landing.failure {
-            if entry.policy.staleIfError.isOn, !entry.policy.keeps(after: failure), !(failure is CancellationError) {
-                return .nothing
-            }
+            if entry.policy.replaces(after: failure) { return .nothing }
             return .failure(pausedUntil: clock.now + pause)
         }
         guard case .success(let value) = landing.result else { return .failure() }

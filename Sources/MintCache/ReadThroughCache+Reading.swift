@@ -30,6 +30,8 @@ extension ReadThroughCache {
         // whoever may hold the register.
         while !pending.names(entry, in: store) {
             let decision = decide(&machine, read, coder)
+            // Whoever waits for something else, or loads beside the protocol, keeps no other from loading.
+            if !decision.action.isLoad { place.take()?.leave() }
             if case .plant(let plantings) = decision.action { reportLost(plantings, read, entry) }
             switch try await act(on: decision, machine.reason, entry, coder, load, &place) {
             case .done(let value): return value
@@ -37,10 +39,14 @@ extension ReadThroughCache {
                 return try await loadUnleased(entry, load, isSettling: read.isSettling(at: clock.now), reason: reason)
             case .read(let answer): read = self.read(answer, entry)
             case .readAgain:
-                guard let again = try await ask(for: entry) else { return try await loadUnleased(entry, load) }
+                guard let again = try await ask(for: entry) else {
+                    place.take()?.leave()
+                    return try await loadUnleased(entry, load)
+                }
                 read = self.read(again, entry)
             }
         }
+        place.take()?.leave()
         let isSettling = pending.settles(entry, in: store)
         return try await loadUnleased(entry, load, isSettling: isSettling, reason: .invalidationPending)
     }
@@ -71,13 +77,18 @@ extension ReadThroughCache {
         case .claim(let acquisition, _):
             let isBackground = entry.policy.refresh == .background
             let start = isBackground ? LoadStarter.inBackground(background) : .forCaller
-            guard let place = held.take() ?? LoadPlace.now(in: gates(of: entry)) else {
+            guard let place = held.take() ?? LoadPlace.now(in: gates(of: entry, isPartOfLoad: !isBackground))
+            else {
                 if let cached = decision.cached { return .done(served(cached, .stale, entry, .loadLimit)) }
                 break
             }
             let (_, own) = depart(acquisition, entry, place, coder, start, load)
-            if let own, !isBackground, case .value(let value) = try await own.load.ownOutcome() {
-                return .done(served(value, .miss, entry, reason))
+            if let own, !isBackground {
+                switch try await own.load.ownOutcome() {
+                case .value(let value): return .done(served(value, .miss, entry, reason))
+                case .kept(let value, _): return .done(served(value, .stale, entry, .recentFailure))
+                case .lost, .gone, .trouble: break
+                }
             }
             if let cached = decision.cached { return .done(served(cached, .stale, entry)) }
         case .acquire(let acquisition):
@@ -123,7 +134,7 @@ extension ReadThroughCache {
     ) -> Step<Value> {
         switch outcome {
         case .value(let value): .done(served(value, .miss, entry, reason))
-        case .kept(let value): .done(served(value, .stale, entry, .recentFailure))
+        case .kept(let value, _): .done(served(value, .stale, entry, .recentFailure))
         case .lost: .readAgain
         case .gone: .loadWithoutLease(reason)
         case .trouble: .loadWithoutLease(.storeTrouble)
@@ -173,7 +184,10 @@ extension ReadThroughCache {
             try await flight.waitForFill()
             return .readAgain
         }
-        return try await flight.load.sharedOutcome().map { step($0, entry, reason) } ?? .readAgain
+        switch try await flight.load.sharedOutcome() {
+        case .kept?, nil: return .readAgain
+        case let outcome?: return step(outcome, entry, reason)
+        }
     }
 
     // MARK: Loads without a lease
@@ -186,9 +200,10 @@ extension ReadThroughCache {
         try LoadFrame.check(entry.key, of: self)
         let gates = gates(of: entry)
         let value = try await unleased.value(
-            of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller, gates: gates
+            of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller,
+            isAlone: gates.count < self.gates(of: entry, isPartOfLoad: false).count
         ) { [self] in
-            try await run(load, for: entry, placeInTurn(for: entry, gates), isSettling: isSettling)
+            try await run(load, for: entry, placeInTurn(for: entry, gates), isSettling: isSettling).value
         }
         return served(value, .miss, entry, reason)
     }

@@ -12,15 +12,10 @@ extension ReadThroughCache {
     ) async throws -> Value {
         try LoadFrame.check(entry.key, of: self)
         // A lease that is waited for, and its own.
-        let gates = gates(of: entry)
+        let isAlone = gates(of: entry).count < gates(of: entry, isPartOfLoad: false).count
         let value = try await refreshes.value(
-            of: entry.key, in: self, bound: entry.policy.longestLease * 2, start: .forCaller, gates: gates
-        ) { [self] in
-            let place = try await placeInTurn(for: entry, gates)
-            let outcome = await Result.of { try await self.refreshAlone(entry, coder, load) }
-            if case .failure = outcome { place.leave(hasWorked: false) } else { place.leave(hasWorked: true) }
-            return try outcome.get()
-        }
+            of: entry.key, in: self, bound: entry.policy.longestLease * 2, start: .forCaller, isAlone: isAlone
+        ) { [self] in try await refreshAlone(entry, coder, load) }
         report(.miss, entry, reason: .refresh)
         return value
     }
@@ -31,21 +26,31 @@ extension ReadThroughCache {
         guard let answer = try await ask(for: entry) else { return try await refreshUnleased(entry, load) }
         var machine = ReadMachine(policy: entry.policy, goal: .refresh, since: clock.elapsed)
         var read = self.read(answer, entry)
+        // A place that was waited for, until it is known whether it is needed.
+        var held: LoadPlace?
+        defer { held?.leave() }
         while !pending.names(entry, in: store) {
             let decision = decide(&machine, read, coder)
+            if !decision.action.isLoad { held.take()?.leave() }
             switch decision.action {
             case .serve, .serveStale, .claim:
                 if let value = decision.cached { return value }
             case .acquire(let acquisition):
-                let (flight, own) = depart(acquisition, entry, .none, coder, .forCaller, load)
+                let gates = gates(of: entry)
+                guard let place = held.take() ?? LoadPlace.now(in: gates) else {
+                    held = try await placeInTurn(for: entry, gates)
+                    break
+                }
+                let (flight, own) = depart(acquisition, entry, place, coder, .forCaller, load)
                 guard let own else {
                     try await flight.waitForFill()
                     break
                 }
                 switch try await own.load.ownOutcome() {
-                case .value(let value), .kept(let value):
+                case .value(let value):
                     await confirm(own, entry)
                     return value
+                case .kept(_, let error): throw error
                 case .lost: break
                 case .gone, .trouble: return try await refreshUnleased(entry, load)
                 }
@@ -66,9 +71,13 @@ extension ReadThroughCache {
             case .readAgain: break
             case .fail, .loadWithoutLease: return try await refreshUnleased(entry, load)
             }
-            guard let again = try await ask(for: entry) else { return try await refreshUnleased(entry, load) }
+            guard let again = try await ask(for: entry) else {
+                held.take()?.leave()
+                return try await refreshUnleased(entry, load)
+            }
             read = self.read(again, entry)
         }
+        held.take()?.leave()
         return try await refreshUnleased(entry, load)
     }
 
@@ -84,7 +93,8 @@ extension ReadThroughCache {
     private func refreshUnleased<Value: Sendable>(
         _ entry: CacheEntry, _ load: @escaping Loader<Value>
     ) async throws -> Value {
-        let value = try await run(load, for: entry, .none)
+        let place = try await placeInTurn(for: entry, gates(of: entry))
+        let value = try await run(load, for: entry, place).value
         await delete(entry)
         return value
     }

@@ -53,7 +53,7 @@ extension ReadThroughCache {
         var (pause, backoff) = (pause, fresh)
         while true {
             if let pause {
-                guard clock.elapsed - pause.since < repeatsInvalidationsFor else { return giveUp(target, id) }
+                if gaveUp(target, id) { return }
                 guard await isOver(pause, of: target, id, after: backoff.next()) else { return }
             }
             pause = nil
@@ -94,14 +94,18 @@ extension ReadThroughCache {
         return nil
     }
 
-    private func giveUp(_ target: InvalidationTarget, _ id: PendingInvalidations.ID) {
+    /// Gives up what has failed for too long, and says whether it did.
+    private func gaveUp(_ target: InvalidationTarget, _ id: PendingInvalidations.ID) -> Bool {
         let error = CacheError(
             .unavailable,
             "an invalidation has failed for \(repeatsInvalidationsFor), and is given up: what it was for may be served, "
                 + "to all processes",
             keys: [target.key])
-        pending.end(target, id, gaveUpFor: error)
+        guard pending.giveUp(target, id, since: clock.elapsed - repeatsInvalidationsFor, for: error) else {
+            return false
+        }
         report(.invalidationLost, target, error)
+        return true
     }
 
     /// Tries all that are pending once more, now.

@@ -34,7 +34,7 @@ struct LoadShieldTests {
             }
             defer { state.withLock { $0.running -= 1 } }
             try await gate.pass()
-            await Task.yield()
+            for _ in 0..<50 { await Task.yield() }
             if state.withLock(\.isFailing) { throw Down() }
             return number
         }
@@ -77,9 +77,10 @@ struct LoadShieldTests {
             [source] (number: Int) in try await source.load(number, gate)
         }
         let wide = cache.cached("wide", ttl: .seconds(60)) { (number: Int) in try await other.load(number, gate) }
-        let callers = (0..<10).map { number in Task { try await (narrow(number), wide(number)) } }
-        let rest = (10..<20).map { number in Task { try await wide(number) } }
-        try await eventually { source.running == 2 && other.running == 2 }
+        let callers = (0..<10).map { number in Task { try await narrow(number) } }
+        try await eventually { source.running == 2 }
+        let rest = (0..<10).map { number in Task { try await wide(number) } }
+        try await eventually { other.running == 2 }
         gate.open()
         for caller in callers { _ = try await caller.value }
         for caller in rest { _ = try await caller.value }
@@ -169,6 +170,76 @@ struct LoadShieldTests {
         }
         for number in 1...3 { #expect(try await outer(number) == 0) }
         #expect(try await outer.refresh(1) == 0)
+    }
+
+    @Test("lets a call load whose turn has come when the store has failed meanwhile, or another one's lease runs")
+    func turnInVain() async throws {
+        let (gate, elsewhere) = (Gate(), Gate())
+        let cache = cache(CachePolicy(leaseFor: .seconds(30), maximumLoads: 1))
+        let value = cache.cached("f", ttl: .seconds(60)) { [source] (number: Int) in
+            try await source.load(number, number == 0 ? gate : .opened)
+        }
+        let busy = Task { try await value(0) }
+        try await gate.arrival()
+        let waiting = [1, 2].map { number in Task { try await value(number) } }
+        try await eventually { store.count(.get) >= 3 }
+        for _ in 0..<500 { await Task.yield() }
+        // One of them finds the lease of another process then.
+        let other = Cache(store: store, namespace: "s", clock: clock).cached("f", ttl: .seconds(60)) {
+            (number: Int) in
+            try await elsewhere.pass()
+            return number
+        }
+        let foreign = Task { try await other(1) }
+        try await elsewhere.arrival()
+        gate.open()
+        #expect(try await busy.value == 0)
+        #expect(try await waiting[1].value == 2)
+        #expect(try await value(3) == 3)
+        elsewhere.open()
+        _ = try await foreign.value
+        try await eventually {
+            clock.advance(by: .milliseconds(100))
+            return waiting[0].isCancelled || statistics.snapshot.misses + statistics.snapshot.hits >= 4
+        }
+        #expect(try await waiting[0].value == 1)
+
+        let second = Gate()
+        let slow = cache.cached("g", ttl: .seconds(60)) { (number: Int) in
+            if number == 0 { try await second.pass() }
+            return number
+        }
+        let running = Task { try await slow(0) }
+        try await second.arrival()
+        let gets = store.count(.get)
+        let late = Task { try await slow(1) }
+        try await eventually { store.count(.get) > gets }
+        for _ in 0..<500 { await Task.yield() }
+        store.setDown(true)
+        second.open()
+        #expect(try await running.value == 0)
+        #expect(try await late.value == 1)
+    }
+
+    @Test("lets a load have what another call waits to load, without a store", arguments: [false, true])
+    func nestedBehindAnother(refreshes: Bool) async throws {
+        store.setDown(true)
+        let cache = cache(CachePolicy(maximumLoads: 1))
+        let gate = Gate()
+        let inner = cache.cached("inner", ttl: .seconds(60)) { (number: Int) in number }
+        let outer = cache.cached("outer", ttl: .seconds(60)) { (number: Int) in
+            try await gate.pass()
+            return refreshes ? try await inner.refresh(number) : try await inner(number)
+        }
+        let first = Task { try await outer(1) }
+        try await gate.arrival()
+        let gets = store.count(.get)
+        let second = Task { refreshes ? try await inner.refresh(1) : try await inner(1) }
+        try await eventually { store.count(.get) > gets }
+        for _ in 0..<500 { await Task.yield() }
+        gate.open()
+        #expect(try await first.value == 1)
+        #expect(try await second.value == 1)
     }
 
     @Test("lets loads in slowly when the source is back after an outage, and not after single failures")

@@ -200,5 +200,54 @@ struct StaleIfErrorTests {
         #expect(clock.pauses == pauses)
     }
 
+    @Test("nobody waits for the end of a pause who cannot read the value")
+    func pauseOfAnotherFormat() async throws {
+        let policy = CachePolicy(
+            staleFor: .seconds(60), failurePause: .init(first: .seconds(30), longest: .seconds(30)))
+        let value = function(policy)
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .seconds(61))
+        source.set(Down())
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        let pauses = clock.pauses
+        let text = otherProcess().cached("f", ttl: .seconds(60), groups: ["g"]) { (number: Int) in "\(number)" }
+        #expect(try await text(1) == "1")
+        #expect(clock.pauses == pauses)
+    }
+
+    @Test("a call that began after an invalidation is not served the value by one that began before it")
+    func joined() async throws {
+        let scripted = ScriptedStore(store)
+        let there = Cache(store: scripted, namespace: "s", clock: clock)
+        let value = function(in: there)
+        #expect(try await value(1) == 1)
+        await there.drain()
+        clock.advance(by: .seconds(100))
+        source.set(Down())
+        let gate = Gate()
+        scripted.next(.compareAndSwap, .pauseAfter(gate))
+        let early = Task { try await value(1) }
+        try await gate.arrival()
+        try await function().invalidate(1)
+        let gets = scripted.count(.get)
+        let late = Task { try await value(1) }
+        try await eventually { scripted.count(.get) > gets }
+        for _ in 0..<500 { await Task.yield() }
+        gate.open()
+        #expect(try await early.value == 1)
+        await #expect(throws: Down.self) { try await late.value }
+    }
+
+    @Test("a refresh that is asked for throws it")
+    func refreshed() async throws {
+        let value = try await outdated()
+        source.set(Down())
+        await #expect(throws: Down.self) { try await value.refresh(1) }
+        await cache.drain()
+        #expect(try await value(1) == 1)
+    }
+
     private func function(_ policy: CachePolicy) -> CachedFunction<Int, Int> { function(in: nil, policy) }
 }

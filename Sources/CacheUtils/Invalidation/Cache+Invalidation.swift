@@ -44,18 +44,18 @@ extension Cache {
     /// Has the value that is cached under a key be stale from now on: see ``CachedFunction/expire(_:)``. It is kept for
     /// the `staleFor` of the cache's policy.
     ///
-    /// - Throws: as ``invalidate(key:settlingFor:)``.
+    /// - Throws: the errors of ``invalidate(key:settlingFor:)``; then it is to be repeated, which nobody does by himself.
     public func expire(key: String) async throws { try await expire(keys: [key]) }
 
     /// Has every value in a group be stale from now on, with one write to each server: it may be served for as long as
     /// `staleFor` says, while one caller in the fleet refreshes it. What was invalidated stays so.
     ///
-    /// - Throws: as ``invalidate(key:settlingFor:)``.
+    /// - Throws: the errors of ``invalidate(key:settlingFor:)``; then it is to be repeated, which nobody does by himself.
     public func expire(group: String) async throws { try await expire(groups: [group]) }
 
     /// Expires values by key and groups, all at the same time.
     ///
-    /// - Throws: as ``invalidate(keys:groups:settlingFor:)``.
+    /// - Throws: the errors of ``invalidate(keys:groups:settlingFor:)``; then it is to be repeated.
     public func expire(keys names: [String] = [], groups: [String] = []) async throws {
         try await engine.expire(
             names.flatMap { try keys.keys(named: $0) }, groups: groups.map { try keys.key(ofGroup: $0) },

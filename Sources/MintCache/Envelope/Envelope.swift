@@ -15,7 +15,7 @@ enum Envelope: Equatable {
     var lease: Lease? {
         switch self {
         case .pending(let lease, _): lease
-        case .value(let record): record.claim
+        case .value(let record): record.lease
         case .mark: nil
         case .later(let lease): lease
         }

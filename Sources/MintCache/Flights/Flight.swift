@@ -27,7 +27,7 @@ final class Flight<Value: Sendable>: AnyFlight {
         self.entry = entry
         self.isBackground = isBackground
         load = SharedLoad(
-            LoadFrame(entry.key, of: cache, token: acquisition.token, gates: place.gates), deadlines: deadlines)
+            LoadFrame(entry.key, of: cache, token: acquisition.token), deadlines: deadlines)
     }
 
     /// Lets all who wait for another's load go when a time is over.
@@ -63,8 +63,9 @@ final class Flight<Value: Sendable>: AnyFlight {
 /// What came of a flight for those who wait for its value.
 enum FlightOutcome<Value: Sendable>: Sendable {
     case value(Value)
-    /// The load has failed, and this value was cached before.
-    case kept(Value)
+    /// The load has failed, and this value was cached before. It is for the call whose load it is: others may have begun
+    /// after an invalidation of it.
+    case kept(Value, any Error)
     /// Someone else changed the register before the lease was taken.
     case lost
     /// The lease is lost already, or was not taken, so nothing may be filled.

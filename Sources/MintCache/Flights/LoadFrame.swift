@@ -15,14 +15,13 @@ final class LoadFrame: Sendable {
     /// What stands in the store while this load runs; `nil` for one without a lease.
     private let token: LoadToken?
     /// Those that it has passed.
-    private let gates: [LoadGate]
+    private let gates = Mutex<[LoadGate]>([])
     private let hasEnded = Atomic(false)
 
     /// Makes the frame of a load that the current task asks for.
     ///
     /// - Parameter cache: whose key it is.
-    init(_ key: StoreKey, of cache: AnyObject, token: LoadToken? = nil, gates: [LoadGate] = []) {
-        self.gates = gates
+    init(_ key: StoreKey, of cache: AnyObject, token: LoadToken? = nil) {
         self.key = key
         self.cache = ObjectIdentifier(cache)
         self.token = token
@@ -33,8 +32,11 @@ final class LoadFrame: Sendable {
     /// Whether the current task is a part of a load that has passed a gate: to wait there for another place might be to
     /// wait for itself.
     static func hasPassed(_ gate: LoadGate) -> Bool {
-        current != nil && running.contains { $0.gates.contains { $0 === gate } }
+        current != nil && running.contains { $0.gates.withLock { $0.contains { $0 === gate } } }
     }
+
+    /// Notes that the load has passed some gates.
+    func pass(_ gates: [LoadGate]) { self.gates.withLock { $0 += gates } }
 
     func end() { hasEnded.store(true, ordering: .relaxed) }
 

@@ -2,16 +2,21 @@ import Synchronization
 
 /// Lets so many loads run at a time, and has the others wait in a line that is bounded itself.
 ///
-/// After an outage of the source it lets them through slowly: when as many loads as it lets through have failed one after the
-/// other, one is let through at a time, then twice as many with each that works, as TCP does after a loss (RFC 5681).
+/// After an outage of the source it lets them through slowly: when as many loads as may run have failed one after the other,
+/// one is let through at a time, then twice as many with each that works, as TCP does after a loss (RFC 5681).
 final class LoadGate: Sendable {
+    private final class Turn: Sendable {
+        let come = Promise<Void>()
+        let isGranted = Atomic(false)
+    }
+
     private struct State {
         var running = 0
         /// How many may run.
         var allowed: Int
         /// How many have failed since one has worked.
         var failures = 0
-        var line: [Promise<Void>] = []
+        var line: [Turn] = []
     }
 
     private let most: Int
@@ -41,42 +46,39 @@ final class LoadGate: Sendable {
     /// - Throws: ``CacheError`` with code `tooManyLoads` when the line is full, or when the time is over before it is one's
     ///   turn; `CancellationError` as soon as the task is cancelled.
     func enter(within patience: Duration, _ deadlines: Deadlines) async throws {
-        let turn = Promise<Void>()
-        let (mayEnter, isFull) = state.withLock { state -> (Bool, Bool) in
-            if state.running < state.allowed, state.line.isEmpty {
-                state.running += 1
-                return (true, false)
-            }
-            guard state.line.count < longestLine else { return (false, true) }
+        if tryEnter() { return }
+        let turn = Turn()
+        let isFull = state.withLock { state in
+            guard state.line.count < longestLine else { return true }
             state.line.append(turn)
-            return (false, false)
+            return false
         }
-        if mayEnter { return }
         if isFull {
             throw CacheError(
                 .tooManyLoads,
                 "\(most) loads run and \(longestLine) wait for their turn already: raise maximumLoads, or find out why "
                     + "they take so long")
         }
+        // There may be room since.
+        change { _ in }
         let ticket = deadlines.schedule(after: patience) { [self] in
-            if remove(turn) {
-                turn.resolve(
-                    .failure(
-                        CacheError(
-                            .tooManyLoads,
-                            "for \(patience) no load could begin, with \(most) that run: raise maximumLoads, or find "
-                                + "out why they take so long")))
-            }
+            guard remove(turn) else { return }
+            turn.come.resolve(
+                .failure(
+                    CacheError(
+                        .tooManyLoads,
+                        "for \(patience) no load could begin, with \(most) that run: raise maximumLoads, or find out why "
+                            + "they take so long")))
         }
         defer { deadlines.cancel(ticket) }
-        do { try await turn.value() } catch {
+        do { try await turn.come.value() } catch {
             // It may have been its turn at the same moment.
-            if error is CancellationError, !remove(turn) { leave() }
+            if !remove(turn), turn.isGranted.load(ordering: .acquiring) { leave() }
             throw error
         }
     }
 
-    private func remove(_ turn: Promise<Void>) -> Bool {
+    private func remove(_ turn: Turn) -> Bool {
         state.withLock { state in
             guard let index = state.line.firstIndex(where: { $0 === turn }) else { return false }
             state.line.remove(at: index)
@@ -84,31 +86,31 @@ final class LoadGate: Sendable {
         }
     }
 
-    /// A load is over.
-    ///
-    /// - Parameter hasWorked: `nil` where nothing was loaded.
-    func leave(hasWorked: Bool? = nil) {
-        let turns = state.withLock { state -> [Promise<Void>] in
-            state.running -= 1
-            switch hasWorked {
-            case true?:
-                state.failures = 0
-                state.allowed = min(most, state.allowed * 2)
-            case false?:
-                state.failures += 1
-                if state.failures >= most { state.allowed = 1 }
-            case nil: break
-            }
-            let count = max(0, min(state.allowed - state.running, state.line.count))
-            state.running += count
-            defer { state.line.removeFirst(count) }
-            return Array(state.line.prefix(count))
+    /// A load is over, or there was none.
+    func leave() { change { $0.running -= 1 } }
+
+    /// A load has worked, or failed.
+    func note(hasWorked: Bool) {
+        change { state in
+            state.failures = hasWorked ? 0 : state.failures + 1
+            if hasWorked { state.allowed = min(most, state.allowed * 2) }
+            if state.failures >= most { state.allowed = 1 }
         }
-        for turn in turns { turn.resolve(.success(())) }
     }
 
-    /// How many run, and how many wait.
-    var counts: (running: Int, waiting: Int) { state.withLock { ($0.running, $0.line.count) } }
+    /// Changes something, and lets those through for whom there is room then.
+    private func change(_ body: (inout State) -> Void) {
+        let turns = state.withLock { state -> [Turn] in
+            body(&state)
+            let count = max(0, min(state.allowed - state.running, state.line.count))
+            state.running += count
+            let turns = Array(state.line.prefix(count))
+            state.line.removeFirst(count)
+            for turn in turns { turn.isGranted.store(true, ordering: .releasing) }
+            return turns
+        }
+        for turn in turns { turn.come.resolve(.success(())) }
+    }
 }
 
 /// The right to run a load: a place in each gate that it has to pass.
@@ -119,8 +121,13 @@ struct LoadPlace: Sendable {
     static let none = LoadPlace(gates: [])
 
     /// The load is over, or there is none.
-    func leave(hasWorked: Bool? = nil) {
-        for gate in gates { gate.leave(hasWorked: hasWorked) }
+    func leave() {
+        for gate in gates { gate.leave() }
+    }
+
+    /// The load has worked, or failed.
+    func note(hasWorked: Bool) {
+        for gate in gates { gate.note(hasWorked: hasWorked) }
     }
 
     /// A place if a load may begin at once.

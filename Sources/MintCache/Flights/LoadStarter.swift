@@ -23,7 +23,7 @@ struct LoadStarter: Sendable {
     }
 
     /// The executor that the current task prefers. Unstructured tasks do not inherit it by themselves.
-    private static var preferredExecutor: (any TaskExecutor)? {
+    static var preferredExecutor: (any TaskExecutor)? {
         #if compiler(>=6.3)
         if #available(macOS 26.4, iOS 26.4, tvOS 26.4, watchOS 26.4, visionOS 26.4, *) {
             return withUnsafeCurrentTask { $0?.unownedTaskExecutor?.asTaskExecutor() }

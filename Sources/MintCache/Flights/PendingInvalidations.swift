@@ -15,8 +15,6 @@ package final class PendingInvalidations: Sendable {
 
     /// The pause before the next attempt.
     struct Pause: Sendable {
-        /// Since when the invalidation is to be done.
-        let since: Duration
         /// Resolved when the pause is over, with whether an attempt is to follow.
         let end = Promise<Bool>()
     }
@@ -93,7 +91,7 @@ package final class PendingInvalidations: Sendable {
                 whenDone: whenDone.map { [$0] } ?? [])
             if let failure {
                 note(failure, &item)
-                item.pause = Pause(since: now)
+                item.pause = Pause()
             }
             state.items[target] = item
             return .new(item.id, item.pause)
@@ -126,7 +124,7 @@ package final class PendingInvalidations: Sendable {
         state.withLock { state in
             guard var item = state.items[target], item.id == id else { return nil }
             note(error, &item)
-            item.pause = Pause(since: item.since)
+            item.pause = Pause()
             state.items[target] = item
             return item.pause
         }
@@ -145,6 +143,11 @@ package final class PendingInvalidations: Sendable {
         pause.end.resolve(.success(true))
     }
 
+    /// Gives up what is not being attempted and was asked for before a time, and says whether it did.
+    func giveUp(_ target: InvalidationTarget, _ id: ID, since time: Duration, for error: CacheError) -> Bool {
+        finish(target, error) { $0.id == id && $0.pause != nil && $0.since <= time }
+    }
+
     /// An attempt has succeeded, or is the last.
     ///
     /// - Parameter error: for which there is to be no attempt after it, whoever asked.
@@ -152,7 +155,10 @@ package final class PendingInvalidations: Sendable {
         finish(target, error) { $0.id == id && (error != nil || !$0.isAskedAgain) }
     }
 
-    private func finish(_ target: InvalidationTarget, _ error: CacheError?, where isDone: (Item) -> Bool) {
+    @discardableResult
+    private func finish(
+        _ target: InvalidationTarget, _ error: CacheError?, where isDone: (Item) -> Bool
+    ) -> Bool {
         let (done, room) = state.withLock { state -> (Item?, Promise<Void>?) in
             guard let item = state.items[target], isDone(item) else { return (nil, nil) }
             state.items[target] = nil
@@ -162,6 +168,7 @@ package final class PendingInvalidations: Sendable {
         room?.resolve(.success(()))
         done?.pause?.end.resolve(.success(false))
         for whenDone in done?.whenDone ?? [] { whenDone(error) }
+        return done != nil
     }
 
     // MARK: Beside it

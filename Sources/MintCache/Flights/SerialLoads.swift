@@ -52,15 +52,17 @@ final class SerialLoads: Sendable {
     /// - Parameters:
     ///   - bound: how long a load may hold up the next one, and keep those who share it.
     ///   - start: starts a task of the caller's kind.
+    ///   - isAlone: whether it neither waits for another load nor is waited for: it is a part of a load that has passed a
+    ///     gate, which the other one may wait at.
     /// - Throws: the loader's error, `CancellationError` as soon as the calling task is cancelled, or ``CacheError``
     ///   with code `reentrantLoad`.
     func value<Value: Sendable>(
-        of key: StoreKey, in cache: AnyObject, bound: Duration, start: LoadStarter, gates: [LoadGate] = [],
+        of key: StoreKey, in cache: AnyObject, bound: Duration, start: LoadStarter, isAlone: Bool = false,
         _ run: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         let id = LineID(key: key, type: ObjectIdentifier(Value.self))
-        for _ in 0..<Self.sharesInVain {
-            let new = Load<Value>(SharedLoad(LoadFrame(key, of: cache, gates: gates), deadlines: deadlines))
+        for _ in 0..<(isAlone ? 0 : Self.sharesInVain) {
+            let new = Load<Value>(SharedLoad(LoadFrame(key, of: cache), deadlines: deadlines))
             let (load, before) = enter(new, id)
             guard load === new else {
                 if let value = try await load.result.sharedOutcome() { return value }
@@ -69,7 +71,7 @@ final class SerialLoads: Sendable {
             new.result.runs(in: start { await self.run(new, after: before, in: id, bound: bound, run) })
             return try await new.result.ownOutcome()
         }
-        let load = SharedLoad<Value>(LoadFrame(key, of: cache, gates: gates), deadlines: deadlines)
+        let load = SharedLoad<Value>(LoadFrame(key, of: cache), deadlines: deadlines)
         underWay.begin()
         load.runs(
             in: start { [underWay] in

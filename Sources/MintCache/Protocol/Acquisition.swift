@@ -11,6 +11,8 @@ struct Acquisition: Equatable {
     var settlingUntil = WallTime.never
     /// How long the register is kept when it has been given back.
     var releasedExpiry = Fill.releasedExpiry
+    /// Until when ``kept`` was fresh, under the stamps that were read.
+    var keptFreshUntil = WallTime.never
 
     /// Whether the window in which the lease was taken is over: what was loaded in it is not shared any more.
     func hasSettled(by now: WallTime) -> Bool { settlingUntil != .never && settlingUntil <= now }

@@ -9,8 +9,8 @@ public struct CachePolicy: Sendable {
         case foreground
     }
 
-    /// The pause after a load that failed, in which this process serves a stale value without another attempt. It
-    /// doubles with each failure of a key in a row.
+    /// The pause after a load that failed, in which a stale value is served without another attempt, in the whole fleet. It
+    /// doubles with each failure of a key in a row in a process.
     public struct FailurePause: Sendable, Hashable {
         /// After the first failure; zero for no pause.
         public var first: Duration
@@ -107,11 +107,13 @@ public struct CachePolicy: Sendable {
     public var staleIfError: StaleIfError
     /// How long a load may take.
     public var loadTimeout: LoadTimeout
-    /// How many loads may run at a time in this process: of a function, by its policy; in all, by the cache's. `nil` for
-    /// any number.
+    /// How many loads may run at a time in this process: of a function, by the policy that it is given; in all, by the
+    /// cache's. `nil` for any number. For a value by key only the cache's counts.
     ///
     /// A call beyond it is served a stale value where there is one that may be, else waits for its turn for as long as
-    /// `longestLease`, else fails with code `tooManyLoads`. A load that another load asks for has its place already.
+    /// `longestLease`, else fails with code `tooManyLoads`. A load that another load asks for has its place in the cache
+    /// already, and in the function if both are of one: functions that ask for each other, each with a bound of its own, may
+    /// wait for each other that long.
     /// When as many loads as may run have failed one after the other, one is let through at a time, then twice as many
     /// with each that works.
     public var maximumLoads: Int?
@@ -147,9 +149,14 @@ public struct CachePolicy: Sendable {
         return policy
     }
 
-    /// Whether a value that was cached before stays after an error.
+    /// Whether a value that was cached before may be served in place of an error.
     func keeps(after error: any Error) -> Bool {
         staleIfError.isOn && !(error is CancellationError) && staleIfError.includes(error)
+    }
+
+    /// Whether a value that was cached before is removed after an error.
+    func replaces(after error: any Error) -> Bool {
+        staleIfError.isOn && !(error is CancellationError) && !staleIfError.includes(error)
     }
 
     /// How long the store keeps a value after the end of its freshness.

@@ -108,7 +108,7 @@ enum Fill {
     ///   - expiry: of an item that carries a lease.
     static func removal(of old: LoadToken, from current: Envelope?, expiry: Duration) -> Write? {
         guard case .value(let record) = current, record.identity == old else { return nil }
-        let lease = record.claim ?? .over(record.identity)
+        let lease = record.lease ?? .over(record.identity)
         return Write(envelope: .pending(lease, stamps: record.stamps), expiry: expiry)
     }
 
@@ -144,6 +144,12 @@ extension CachedRecord {
     ///
     /// The pause is a claim by the very load that filled it, which no load can have: each has a token of its own.
     func isPaused(at now: WallTime) -> Bool { claim.map { $0.token == identity && now < $0.until } ?? false }
+
+    /// The lease of the load that refreshes it: a pause is none.
+    var lease: Lease? {
+        guard let claim, claim.token == identity else { return claim }
+        return .over(identity, settlingUntil: claim.settlingUntil)
+    }
 
     fileprivate mutating func pause(until end: WallTime) {
         claim = Lease(token: identity, until: end, settlingUntil: claim?.settlingUntil ?? .never)

@@ -21,6 +21,14 @@ extension ReadMachine {
         /// The longest wait is over, or the store takes no stamps: load, and do not store.
         case loadWithoutLease
 
+        /// Whether it takes the lease for a load.
+        var isLoad: Bool {
+            switch self {
+            case .acquire, .claim: true
+            default: false
+            }
+        }
+
         /// What it would serve. If that cannot be decoded, it is garbage: see ``Read/withGarbage(_:)``.
         var record: CachedRecord? {
             switch self {

@@ -99,7 +99,7 @@ struct ReadMachine {
             if isServableInError(record, freshness, at: now.wall) {
                 return decideInError(on: record, freshness, item, read, groups, at: now)
             }
-            if let claim = record.claim, !record.isPaused(at: now.wall), isRunning(claim, read, at: now) {
+            if let claim = record.lease, isRunning(claim, read, at: now) {
                 return wait(for: claim, read, groups, at: now)
             }
         case .pending(let lease, let stamps)
@@ -115,7 +115,7 @@ struct ReadMachine {
         // A lease that runs under other stamps is outdated, unless the stamps are: a multi-get is not one moment, and may
         // have read them before the lease was taken. Read again, after the lease was seen, they tell.
         if let running = item?.envelope?.lease, isRunning(running, read, at: now), running.token != suspect,
-            item?.record?.isPaused(at: now.wall) != true, !PlantedMistake.noSecondLook.isPlanted
+            !PlantedMistake.noSecondLook.isPlanted
         {
             suspect = running.token
             return .readAgain
@@ -138,16 +138,14 @@ struct ReadMachine {
             {
                 return .serve(record)
             }
-            if let claim = record.claim, !record.isPaused(at: now.wall), isRunning(claim, read, at: now),
-                !PlantedMistake.refreshTakesOver.isPlanted
-            {
+            if let claim = record.lease, isRunning(claim, read, at: now), !PlantedMistake.refreshTakesOver.isPlanted {
                 return wait(for: claim, read, groups, at: now)
             }
             return .acquire(claim(on: record, freshness, item, groups, at: now))
         }
         if freshness.isFresh(at: now.wall) { return .serve(record) }
         if record.isPaused(at: now.wall) { return .serveStale(record, .recentFailure) }
-        if let claim = record.claim, isRunning(claim, read, at: now) { return .serveStale(record, nil) }
+        if let claim = record.lease, isRunning(claim, read, at: now) { return .serveStale(record, nil) }
         if let failure = read.failure, now.elapsed < failure.pausedUntil {
             return .serveStale(record, .recentFailure)
         }
@@ -159,11 +157,12 @@ struct ReadMachine {
         on record: CachedRecord, _ freshness: Freshness, _ item: ValueItem, _ read: Read, _ groups: GroupReading,
         at now: Moment
     ) -> Action {
-        let isPaused = record.isPaused(at: now.wall)
-        if goal == .value, isPaused || read.failure.map({ now.elapsed < $0.pausedUntil }) == true {
+        if goal == .value,
+            record.isPaused(at: now.wall) || read.failure.map({ now.elapsed < $0.pausedUntil }) == true
+        {
             return .serveStale(record, .recentFailure)
         }
-        if let claim = record.claim, !isPaused, isRunning(claim, read, at: now) {
+        if let claim = record.lease, isRunning(claim, read, at: now) {
             return wait(for: claim, read, groups, at: now)
         }
         return .acquire(claim(on: record, freshness, item, groups, at: now))
@@ -179,6 +178,7 @@ struct ReadMachine {
         let stamps = PlantedMistake.claimUnderOldStamps.isPlanted ? record.stamps : groups.stamps
         var acquisition = acquisition(lease, stamps, over: item.cas, .value(claimed), at: now)
         acquisition.expiry = max(acquisition.expiry, freshness.until + policy.keptFor - now.wall)
+        acquisition.keptFreshUntil = freshness.until
         return acquisition
     }
 

@@ -74,7 +74,7 @@ struct LeaseTests {
             let others = (0..<20).map { _ in Task { try await value() } }
             try await eventually {
                 bench.clock.advance(by: .seconds(60))
-                return loads.value == 2
+                return loads.value >= 2
             }
             // Who has waited for as long as a lease and comes late for the new one loads for himself.
             for task in others { #expect(try await task.value > 1) }

@@ -199,8 +199,7 @@ struct BoundedWaitTests {
 
     @Test("is over for those who come when the lease is, though the clock was set back meanwhile")
     func newCaller() async throws {
-        let clock = ManualClock()
-        let bench = Bench(InMemoryStore(clock: clock), clock: clock)
+        let bench = Bench(InMemoryStore())
         let (never, loads) = (Gate(), Counter())
         let policy = CachePolicy(leaseFor: .seconds(2), longestLease: .seconds(2))
         let value = bench.cache.cached("value", ttl: .seconds(60), policy: policy) {
@@ -221,8 +220,7 @@ struct BoundedWaitTests {
 
     @Test("goes on when the clock is set forward: no second load begins beside one of this process")
     func clockSetForward() async throws {
-        let clock = ManualClock()
-        let bench = Bench(InMemoryStore(clock: clock), clock: clock)
+        let bench = Bench(InMemoryStore())
         let (gate, loads) = (Gate(), Counter())
         let value = bench.cache.cached("value", ttl: .seconds(60)) { try await loads.next(firstWaitsAt: gate) }
         let first = Task { try await value() }

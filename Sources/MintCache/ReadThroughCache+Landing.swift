@@ -1,0 +1,96 @@
+/// What becomes of a load when its loader has returned.
+extension ReadThroughCache {
+    /// What a loader has come to.
+    struct Landing<Value: Sendable>: Sendable {
+        var result: Result<Value, any Error>
+        /// The failure that a loader has reported which returned something.
+        var reported: (any Error)?
+        var took: Duration
+        var isSettling: Bool
+
+        var failure: (any Error)? {
+            if case .failure(let error) = result { error } else { reported }
+        }
+    }
+
+    /// The loader has returned: hands its value on, and fills the register.
+    func land<Value: Sendable>(
+        _ flight: Flight<Value>, _ landing: Landing<Value>, _ coder: any PayloadCoder<Value>
+    ) async {
+        flights.landed(flight)
+        // The callers first: storing the value may take as long as the store likes.
+        let pause = note(landing.failure, of: flight)
+        if let failure = landing.failure, let kept = keptValue(for: failure, of: flight, coder) {
+            flight.load.end(.success(.kept(kept, failure)))
+        } else {
+            flight.load.end(landing.result.map { .value($0) })
+        }
+        await flight.lease.putDown(deadlines)
+        let outcome = outcome(of: landing, flight, coder, pause)
+        if case .value = outcome { flight.landed.resolve(landing.result.map { $0 }) }
+        flight.landed.resolve(.success(nil))
+        await end(flight, outcome)
+    }
+
+    /// Fills the register, and sees to it that nobody waits for the lease any more.
+    private func end<Value: Sendable>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async {
+        switch await fill(flight, outcome) {
+        case .failed(let next):
+            flights.orphan(flight)
+            flight.end(.failed)
+            giveBack(flight, next)
+        case .ended(let end):
+            flights.end(flight)
+            flight.end(end)
+        }
+    }
+
+    /// Remembers that a load failed, or that it did not, and says how long the pause is that follows.
+    private func note<Value>(_ failure: (any Error)?, of flight: Flight<Value>) -> Duration {
+        let (entry, acquisition) = (flight.entry, flight.acquisition)
+        guard let failure else {
+            failures.forget(entry.key)
+            return .zero
+        }
+        if failure is CancellationError { return .zero }
+        let left = entry.policy.replaces(after: failure) ? nil : acquisition.kept?.identity
+        return failures.note(
+            failure, of: entry.key, left: left ?? acquisition.token,
+            stamps: acquisition.stamps, at: clock.elapsed, entry.policy.failurePause)
+    }
+
+    /// The value that was cached before, where it may be served in place of an error.
+    private func keptValue<Value: Sendable>(
+        for error: any Error, of flight: Flight<Value>, _ coder: any PayloadCoder<Value>
+    ) -> Value? {
+        let policy = flight.entry.policy
+        guard let kept = flight.acquisition.kept, !kept.isSettling, policy.keeps(after: error),
+            clock.now < flight.acquisition.keptFreshUntil + policy.staleIfError.duration
+        else { return nil }
+        return try? coder.decode(kept)
+    }
+
+    private func outcome<Value: Sendable>(
+        of landing: Landing<Value>, _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>, _ pause: Duration
+    ) -> Fill.Outcome {
+        let entry = flight.entry
+        if let failure = landing.failure {
+            if entry.policy.replaces(after: failure) { return .nothing }
+            return .failure(pausedUntil: clock.now + pause)
+        }
+        guard case .success(let value) = landing.result else { return .failure() }
+        guard let ttl = coder.lifetime(of: value) else { return .nothing }
+        do {
+            let payload = try coder.encode(value)
+            if let flaw = coder.flaw(in: payload, of: value) { report(.changedByCodec, entry, error: flaw) }
+            return .value(
+                Fill.Loaded(
+                    payload: payload, ttl: ttl, keptFor: entry.policy.keptFor, took: landing.took,
+                    isSettling: landing.isSettling,
+                    list: list))
+        } catch {
+            report(.notCached, entry, error: error)
+            return .nothing
+        }
+    }
+}

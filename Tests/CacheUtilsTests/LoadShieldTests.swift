@@ -269,6 +269,77 @@ struct LoadShieldTests {
         #expect(await most(of: 100, from: 600) == 8)
     }
 
+    @Test("takes loads whose time is over, and those that report a failure, for failed", arguments: [false, true])
+    func outageInSilence(reports: Bool) async throws {
+        let gate = Gate()
+        let policy = CachePolicy(
+            failurePause: .none, loadTimeout: .init(hard: reports ? nil : .seconds(3)), maximumLoads: 4)
+        let (ended, most) = (Counter(), Counter())
+        let value = cache(policy).cached("f", ttl: .seconds(60)) { [source] (number: Int) in
+            if number >= 100 { return try await source.load(number) }
+            if reports { CacheLoad.reportFailure(Source.Down()) } else { try await gate.pass() }
+            return most.increment()
+        }
+        for number in 0..<4 {
+            Task {
+                _ = try? await value(number)
+                ended.increment()
+            }
+        }
+        try await eventually {
+            if !reports { clock.advance(by: .milliseconds(100)) }
+            return ended.value == 4
+        }
+        await withTaskGroup(of: Void.self) { group in
+            for number in 100..<102 { group.addTask { _ = try? await value(number) } }
+        }
+        #expect(source.most == 1)
+    }
+
+    @Test("counts background refreshes that a load begins: they outlive it")
+    func backgroundWithin() async throws {
+        let gate = Gate()
+        let cache = cache(CachePolicy(staleFor: .seconds(600), maximumLoads: 1))
+        let inner = cache.cached("inner", ttl: .seconds(10)) { [source] (number: Int) in
+            try await source.load(number, source.loads < 20 ? .opened : gate)
+        }
+        for number in 0..<20 { #expect(try await inner(number) == number) }
+        await cache.drain()
+        clock.advance(by: .seconds(11))
+        let outer = cache.cached("outer", ttl: .seconds(60)) {
+            var sum = 0
+            for number in 0..<20 { sum += try await inner(number) }
+            return sum
+        }
+        #expect(try await outer() == 190)
+        for _ in 0..<500 { await Task.yield() }
+        #expect(source.running == 0)
+        gate.open()
+    }
+
+    @Test("counts the load of a refresh for as long as its loader runs")
+    func stubbornRefresh() async throws {
+        let gate = Gate()
+        let policy = CachePolicy(loadTimeout: .init(hard: .seconds(3)), maximumLoads: 1)
+        let value = cache(policy).cached("f", ttl: .seconds(60)) { [source] (number: Int) in
+            // Whoever waits in a task of its own is not cancelled with this one.
+            try await Task.detached { try await source.load(number, gate) }.value
+        }
+        for number in 0..<3 {
+            let ended = Counter()
+            Task {
+                _ = try? await value.refresh(number)
+                ended.increment()
+            }
+            try await eventually {
+                clock.advance(by: .seconds(1))
+                return ended.value == 1
+            }
+        }
+        #expect(source.most == 1)
+        gate.open()
+    }
+
     @Test("says what is wrong with a bound that cannot be")
     func badBounds() async throws {
         for policy in [

@@ -56,10 +56,17 @@ struct StaleIfErrorTests {
     /// Something is cached that is too old to be served otherwise.
     private func outdated() async throws -> CachedFunction<Int, Int> {
         let value = function()
-        #expect(try await value(1) == 1)
-        await cache.drain()
-        clock.advance(by: .seconds(100))
+        try await cacheOne(value, then: .seconds(100))
         return value
+    }
+
+    /// Has the function's first result cached, and a time pass.
+    private func cacheOne(
+        _ value: CachedFunction<Int, Int>, in other: Cache? = nil, then age: Duration
+    ) async throws {
+        #expect(try await value(1) == 1)
+        await (other ?? cache).drain()
+        clock.advance(by: age)
     }
 
     @Test(
@@ -107,13 +114,38 @@ struct StaleIfErrorTests {
     @Test("that the rule does not name, of a background refresh, too")
     func replacedInBackground() async throws {
         let value = function()
-        #expect(try await value(1) == 1)
-        await cache.drain()
-        clock.advance(by: .seconds(65))
+        try await cacheOne(value, then: .seconds(65))
         source.set(NotFound())
         #expect(try await value(1) == 1)
         await cache.drain()
         await #expect(throws: NotFound.self) { try await value(1) }
+    }
+
+    @Test("that the rule does not name is shared with the calls after it, where errors are")
+    func replacedAndShared() async throws {
+        let value = function(
+            CachePolicy(
+                staleFor: .seconds(10), errorSharing: .init(for: .seconds(5)),
+                staleIfError: .init(for: .seconds(3600)) { $0 is Down }))
+        try await cacheOne(value, then: .seconds(100))
+        source.set(NotFound())
+        await #expect(throws: NotFound.self) { try await value(1) }
+        await cache.drain()
+        let error = await #expect(throws: CacheError.self) { try await value(1) }
+        #expect(error?.code == .recentFailure && error?.underlying is NotFound)
+        #expect(source.loads == 2)
+    }
+
+    @Test("that a load reports which another load asks for is not the other one's")
+    func reportedWithin() async throws {
+        let down = ScriptedStore(store)
+        down.setDown(true)
+        let inner = function(in: Cache(store: down, namespace: "t", clock: clock))
+        source.setReported(Down())
+        let outer = cache.cached("outer", ttl: .seconds(60)) { try await inner(1) }
+        #expect(try await outer() == -1)
+        await cache.drain()
+        #expect(try await outer.peek() == -1)
     }
 
     @Test("an invalidated value is not served, whatever the error")
@@ -132,9 +164,7 @@ struct StaleIfErrorTests {
             if source.loads > 0 { try await gate.pass() }
             return try source.load()
         }
-        #expect(try await value(1) == 1)
-        await cache.drain()
-        clock.advance(by: .seconds(100))
+        try await cacheOne(value, then: .seconds(100))
         source.set(Down())
         let callers = (0..<10).map { _ in Task { try await value(1) } }
         try await gate.arrival()
@@ -167,9 +197,7 @@ struct StaleIfErrorTests {
         let there = CacheStatistics()
         let other = Cache(store: store, namespace: "s", clock: clock, observer: there)
         let (value, elsewhere) = (function(policy), function(in: other, policy))
-        #expect(try await value(1) == 1)
-        await cache.drain()
-        clock.advance(by: .seconds(61))
+        try await cacheOne(value, then: .seconds(61))
         source.set(Down())
         #expect(try await value(1) == 1)
         await cache.drain()
@@ -187,13 +215,9 @@ struct StaleIfErrorTests {
     func pauseEnds() async throws {
         let policy = CachePolicy(staleFor: .seconds(1), failurePause: .init(first: .seconds(30), longest: .seconds(30)))
         let (value, elsewhere) = (function(policy), function(in: otherProcess(), policy))
-        #expect(try await value(1) == 1)
-        await cache.drain()
-        clock.advance(by: .milliseconds(60_500))
+        try await cacheOne(value, then: .milliseconds(60_500))
         source.set(Down())
-        #expect(try await value(1) == 1)
-        await cache.drain()
-        clock.advance(by: .seconds(1))
+        try await cacheOne(value, then: .seconds(1))
         source.set(nil)
         let pauses = clock.pauses
         #expect(try await elsewhere(1) == 3)
@@ -205,9 +229,7 @@ struct StaleIfErrorTests {
         let policy = CachePolicy(
             staleFor: .seconds(60), failurePause: .init(first: .seconds(30), longest: .seconds(30)))
         let value = function(policy)
-        #expect(try await value(1) == 1)
-        await cache.drain()
-        clock.advance(by: .seconds(61))
+        try await cacheOne(value, then: .seconds(61))
         source.set(Down())
         #expect(try await value(1) == 1)
         await cache.drain()
@@ -222,9 +244,7 @@ struct StaleIfErrorTests {
         let scripted = ScriptedStore(store)
         let there = Cache(store: scripted, namespace: "s", clock: clock)
         let value = function(in: there)
-        #expect(try await value(1) == 1)
-        await there.drain()
-        clock.advance(by: .seconds(100))
+        try await cacheOne(value, in: there, then: .seconds(100))
         source.set(Down())
         let gate = Gate()
         scripted.next(.compareAndSwap, .pauseAfter(gate))

@@ -42,6 +42,17 @@ struct FillTests {
         }
     }
 
+    @Test("of a load that failed has the fleet pause; a refresh that removes the value leaves nobody waiting for that")
+    func pause() throws {
+        let outcome = Fill.Outcome.failure(pausedUntil: now + .seconds(3))
+        let write = Fill.write(outcome, under: acquisition, over: .value(record(claim: lease)), at: now)
+        guard case .value(let paused)? = write?.envelope else { throw CacheError(.storeFailure, "no value") }
+        #expect(paused.isPaused(at: now + .seconds(2)) && !paused.isPaused(at: now + .seconds(3)))
+        #expect(Envelope.value(paused).lease?.until == .never)
+        let removal = Fill.removal(of: paused.identity, from: .value(paused), expiry: .seconds(9))
+        #expect(removal?.envelope.lease?.until == .never)
+    }
+
     @Test("is dropped when its token no longer stands there", arguments: [0, 1, 2, 3, 4])
     func dropped(state: Int) {
         let other = Lease(token: LoadToken(rawValue: 8), until: now + .seconds(5))

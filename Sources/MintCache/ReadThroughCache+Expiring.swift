@@ -31,9 +31,9 @@ extension ReadThroughCache {
         var window = WallTime.never
         for _ in 0..<Self.attempts {
             guard let item = try await part.getForUpdate(key) else { return }
-            let current = EnvelopeCoding.envelope(in: item.value, for: key)
-            window = current?.settlingUntil ?? .never
-            // Of that no more is known than that a later release may take it for fresh.
+            // What cannot be read here may be fresh to another release.
+            guard let current = EnvelopeCoding.envelope(in: item.value, for: key) else { break }
+            window = current.settlingUntil
             if case .later = current { break }
             guard let write = Fill.expiry(of: current, at: clock.now, policy) else { return }
             if try await swap(EnvelopeCoding.encode(write.envelope, for: key), key, item.cas, write.expiry, in: part) {

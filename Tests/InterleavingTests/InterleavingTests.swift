@@ -165,14 +165,6 @@ struct InterleavingTests {
         say(result)
     }
 
-    @Test("some schedules notice a kept value that is told to all who share a load")
-    func noticesShareKept() async {
-        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
-            try expectNoticed(.shareKept)
-        }
-        say(result)
-    }
-
     @Test("some schedules notice that a lease is prolonged while the fill is under way")
     func noticesProlongDuringFill() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {

@@ -65,11 +65,6 @@ final class Schedule: @unchecked Sendable {
         store = SharedStore(
             stage, groups: groups.compactMap { try? StoreKey("s:@\($0)") }, partCount: 1 + stage.choices.choose(2))
         let staleFor = theme == .expiring ? Duration.zero : .seconds(10)
-        // What is kept for errors is served when it was expired, too.
-        var policy = CachePolicy()
-        if theme == .trouble, stage.choices.oneIn(2) {
-            policy.staleIfError = .init(for: .seconds(1000)) { $0 is LoadFailure }
-        }
         // Most processes are of one release.
         let versions = stage.choices.oneIn(4) ? ["1", "2"] : ["1", "1"]
         for process in 0..<Self.processes {
@@ -82,7 +77,7 @@ final class Schedule: @unchecked Sendable {
             functions.append(
                 cache.cached(
                     "row", ttl: .seconds(10), staleFor: staleFor, leaseFor: Self.lease,
-                    refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: groups, policy: policy
+                    refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: groups
                 ) { [self] (row: Int) in try await load(row, process: process) })
         }
     }

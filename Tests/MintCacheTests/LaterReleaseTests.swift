@@ -2,8 +2,8 @@ import Testing
 
 @testable import MintCache
 
-/// What a later version of this package has written, of which this one can read no more than the lease.
-@Suite("Of a later release")
+/// What another version of this package has written, of which this one can read the lease at most.
+@Suite("Of another release")
 struct LaterReleaseTests {
     private let key: StoreKey
     private let store = InMemoryStore()
@@ -24,6 +24,13 @@ struct LaterReleaseTests {
     func expiredValue() async throws {
         let lease = Lease(token: .random(), until: WallTime(microseconds: .max))
         try await store.set(key, to: raised(EnvelopeCoding.encode(.pending(lease, stamps: []), for: key)), expiry: nil)
+        try await cache.expire([key], policy: CachePolicy())
+        #expect(try await store.get(key) == nil)
+    }
+
+    @Test("or of no release that is known: removed, too")
+    func expiredBytes() async throws {
+        try await store.set(key, to: [1, 2, 3], expiry: nil)
         try await cache.expire([key], policy: CachePolicy())
         #expect(try await store.get(key) == nil)
     }

@@ -44,9 +44,6 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     /// A CAS id that was told is used over a restart of its server, by a store.
     case toldOverRestart
 
-    /// The value that a load which failed has kept is told to all who share the load.
-    case shareKept
-
     #if DEBUG
     private static let planted = Atomic<UInt8>(0)
 

@@ -167,9 +167,9 @@ extension ReadThroughCache {
         for _ in 0..<3 {
             let item = try await store.getForUpdate(key)
             let current = item.flatMap { EnvelopeCoding.envelope(in: $0.value, for: key) }
-            guard let item, let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now)
+            guard let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now)
             else { return nil }
-            if try await self.write(write, to: key, over: item.cas).isStored { return write.envelope }
+            if try await self.write(write, to: key, over: item?.cas).isStored { return write.envelope }
         }
         return nil
     }

@@ -27,6 +27,9 @@ struct Findings {
             && faults.count == Fault.allCases.count
     }
 
+    /// Whether a promise was broken that a planted mistake can break.
+    var isBroken: Bool { staleAnswers + longWaits > 0 }
+
     mutating func add(_ other: Findings) {
         calls += other.calls
         invalidations += other.invalidations

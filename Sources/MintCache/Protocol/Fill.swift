@@ -38,17 +38,18 @@ enum Fill {
     static func write(
         _ outcome: Outcome, under acquisition: Acquisition, over current: Envelope?, at now: WallTime
     ) -> Write? {
-        guard let current, current.lease?.token == acquisition.token || PlantedMistake.fillWithoutToken.isPlanted
-        else { return nil }
+        let lease = current?.lease
+        guard lease?.token == acquisition.token || PlantedMistake.fillWithoutToken.isPlanted else { return nil }
+        let isExpired = lease?.isExpired == true
         switch (outcome, current) {
         case (.value(let loaded), _):
-            return write(loaded, under: acquisition, isExpired: current.lease?.isExpired == true, at: now)
+            return write(loaded, under: acquisition, isExpired: isExpired, at: now)
         case (.failure(let pausedUntil), .value(var record)):
             record.claim = record.claim?.over
             if now < pausedUntil { record.pause(until: pausedUntil) }
             return Write(envelope: .value(record), expiry: acquisition.expiry)
         case (.nothing, _), (.failure, _):
-            return released(acquisition, isExpired: current.lease?.isExpired == true, at: now)
+            return released(acquisition, isExpired: isExpired, at: now)
         }
     }
 

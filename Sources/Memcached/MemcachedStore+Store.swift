@@ -4,23 +4,27 @@ public import MintCache
 extension MemcachedStore {
     // MARK: Servers
 
-    /// The servers, each of which is a store by itself, for as long as this store is not shut down.
-    public var parts: [any CacheStore] { clients }
+    /// The servers of all lists that this store was told, each a store by itself.
+    public var parts: [StorePart] { fleet.read { $0.clients.map(\.part) } }
 
     /// Which server has a key.
-    public func part(of key: StoreKey) -> Int { lists.server(for: key) }
+    public func part(of key: StoreKey) -> StorePart { fleet.read { $0.client(for: key).part } }
 
     /// Which servers have a key by all lists that this store was told.
-    public func parts(of key: StoreKey) -> [Int] { lists.servers(for: key) }
+    public func parts(of key: StoreKey) -> [StorePart] {
+        fleet.read { fleet in fleet.lists.servers(for: key).map { fleet.clients[$0].part } }
+    }
 
     /// The number of the current list of servers; 0 for none.
-    public var listNumber: UInt32 { lists.number }
+    public var listNumber: UInt32 { fleet.read(\.lists.number) }
 
     /// Whether a key is on the same server by the list with this number.
-    public func accepts(listNumber: UInt32, for key: StoreKey) -> Bool { lists.accepts(listNumber, for: key) }
+    public func accepts(listNumber: UInt32, for key: StoreKey) -> Bool {
+        fleet.read { $0.lists.accepts(listNumber, for: key) }
+    }
 
     @inline(__always)
-    private func client(for key: StoreKey) -> ServerClient { clients[lists.server(for: key)] }
+    private func client(for key: StoreKey) -> ServerClient { fleet.read { $0.client(for: key) } }
 
     // MARK: Reading
 
@@ -32,13 +36,13 @@ extension MemcachedStore {
 
     /// Reads several items: one round trip to each server that has any of them, all at the same time.
     public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
-        let servers = keys.map(lists.server(for:))
+        let (clients, servers) = fleet.read { fleet in (fleet.clients, keys.map(fleet.lists.server(for:))) }
         guard let first = servers.first else { return [] }
         if servers.allSatisfy({ $0 == first }) { return try await clients[first].get(keys) }
         return try await withThrowingTaskGroup(of: (positions: [Int], items: [StoreItem?]).self) { group in
             for server in Set(servers) {
                 let positions = keys.indices.filter { servers[$0] == server }
-                group.addTask { [clients] in (positions, try await clients[server].get(positions.map { keys[$0] })) }
+                group.addTask { (positions, try await clients[server].get(positions.map { keys[$0] })) }
             }
             var all = [StoreItem?](repeating: nil, count: keys.count)
             for try await part in group {
@@ -48,25 +52,19 @@ extension MemcachedStore {
         }
     }
 
-    /// Reads an item and others that go with it, as ``get(_:)-([StoreKey])`` does.
+    /// Reads an item, and others from the same server, in one round trip.
     @inline(__always)
     public func get(
         _ key: StoreKey, with others: [StoreKey]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        guard clients.count > 1 else { return try await clients[0].get(key, with: others) }
-        let items = try await get([key] + others)
-        return (items[0], Array(items.dropFirst()))
+        try await client(for: key).get(key, with: others)
     }
 
-    /// Writes values and then reads: on one server, in one round trip unless writes are acknowledged.
+    /// Writes values to the server of an item and then reads there, in one round trip unless writes are acknowledged.
     public func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        guard clients.count > 1 else { return try await clients[0].get(key, with: others, after: writes) }
-        for write in writes {
-            _ = try await self.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
-        }
-        return try await get(key, with: others)
+        try await client(for: key).get(key, with: others, after: writes)
     }
 
     // MARK: Writing
@@ -101,6 +99,6 @@ extension MemcachedStore {
 
     /// Removes everything from every server: for tests. A proxy may not know it, and close the connection.
     public func flush() async throws {
-        for client in clients { try await client.flush() }
+        for client in fleet.read(\.clients) { try await client.flush() }
     }
 }

@@ -16,9 +16,10 @@ import Synchronization
 /// A task that is cancelled while it waits gets `CancellationError` at once. Whether its write takes place is then
 /// open, as it is after a timeout.
 public final class MemcachedStore: CacheStore {
-    let lists: ServerLists
-    let clients: [ServerClient]
-    private let configuration: Configuration
+    let fleet: CurrentFleet
+    let configuration: Configuration
+    let timekeeper: Timekeeper
+    let makeClient: @Sendable (MemcachedServer) -> ServerClient
     private let isShutDown = Atomic(false)
     private let ended = Promise<Void>()
 
@@ -66,11 +67,12 @@ public final class MemcachedStore: CacheStore {
         _ lists: ServerLists, _ configuration: Configuration, resolve: @escaping ServerAddress.Resolver
     ) throws {
         try configuration.validate()
-        self.lists = lists
         self.configuration = configuration
         let timekeeper = Timekeeper()
-        clients = lists.servers.map { ServerClient($0, configuration, timekeeper, resolve: resolve) }
-        try start(timekeeper)
+        self.timekeeper = timekeeper
+        makeClient = { ServerClient($0, configuration, timekeeper, resolve: resolve) }
+        fleet = CurrentFleet(Fleet(lists, lists.servers.map(makeClient)))
+        try start()
     }
 
     /// Makes a store without a server, whose workers answer every get with the same value. It measures what the store
@@ -79,30 +81,40 @@ public final class MemcachedStore: CacheStore {
     public init(answering value: [UInt8], configuration: Configuration = Configuration()) throws {
         try configuration.validate()
         self.configuration = configuration
-        let server = try MemcachedServer("127.0.0.1")
-        lists = try ServerLists(current: ServerList([server], number: 0))
         let timekeeper = Timekeeper()
-        let state = ServerState(server, failuresToOpen: configuration.failuresToOpen)
-        clients = [ServerClient(state, configuration, timekeeper) { _ in NullConnection(value: value) }]
-        try start(timekeeper)
+        self.timekeeper = timekeeper
+        makeClient = { server in
+            let state = ServerState(server, failuresToOpen: configuration.failuresToOpen)
+            return ServerClient(state, configuration, timekeeper) { _ in NullConnection(value: value) }
+        }
+        let lists = try ServerLists(current: ServerList(["127.0.0.1"], number: 0))
+        fleet = CurrentFleet(Fleet(lists, lists.servers.map(makeClient)))
+        try start()
     }
 
-    private func start(_ timekeeper: Timekeeper) throws {
-        let workers = clients.flatMap(\.workers)
-        for worker in workers { try worker.start() }
-        let rounds = Timekeeper.Rounds(workers, operationTimeout: configuration.operationTimeout.nanoseconds)
-        try BlockingThread.start { [ended] in
-            timekeeper.run(rounds)
+    private func start() throws {
+        try start(fleet.read(\.clients))
+        try BlockingThread.start { [ended, timekeeper, timeout = configuration.operationTimeout.nanoseconds] in
+            timekeeper.run(operationTimeout: timeout)
             ended.resolve(.success(()))
         }
     }
 
+    /// Starts the threads of servers.
+    func start(_ clients: [ServerClient]) throws {
+        let workers = clients.flatMap(\.workers)
+        for worker in workers { try worker.start() }
+        timekeeper.add(workers)
+    }
+
     deinit { close() }
+
+    var isClosed: Bool { isShutDown.load(ordering: .sequentiallyConsistent) }
 
     /// Lets the threads end when they have done what is queued.
     private func close() {
         guard !isShutDown.exchange(true, ordering: .sequentiallyConsistent) else { return }
-        for client in clients { client.close() }
+        for client in fleet.clientsSoFar { client.close() }
     }
 
     /// Finishes what is queued and ends the threads; one that a task keeps ends when the task waits. Using the store
@@ -114,7 +126,7 @@ public final class MemcachedStore: CacheStore {
     }
 
     /// How many calls wait to be sent, to all servers.
-    public var waiting: Int { clients.reduce(0) { $0 + $1.waiting } }
+    public var waiting: Int { fleet.read(\.clients).reduce(0) { $0 + $1.waiting } }
 
     /// How a server is at this moment.
     public struct ServerStatus: Sendable {
@@ -126,10 +138,10 @@ public final class MemcachedStore: CacheStore {
         public let waiting: Int
     }
 
-    /// How the servers are, in the order in which they were given.
+    /// How the servers are, those of the current list first, in its order.
     public var status: [ServerStatus] {
-        clients.map {
-            ServerStatus(server: $0.state.server, isAvailable: !$0.state.isOpen, waiting: $0.waiting)
+        fleet.read { zip($0.lists.servers, $0.clients) }.map { server, client in
+            ServerStatus(server: server, isAvailable: !client.state.isOpen, waiting: client.waiting)
         }
     }
 }

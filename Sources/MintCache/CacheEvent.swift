@@ -3,7 +3,7 @@ public struct CacheEvent: Sendable {
     /// What can happen. More kinds may be added, so a `switch` over them needs a `default`.
     public struct Kind: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
-            case hit, stale, miss, load, loadFailed, loadRefused, loadTimedOut, failureShared, loadOverran, fill,
+            case hit, stale, held, miss, load, loadFailed, loadRefused, loadTimedOut, failureShared, loadOverran, fill,
                 fillDropped, notCached
             case storeTrouble, stampPlanted, stampLost, invalidation, expiry, invalidationFailed, invalidationLost,
                 duplicateFunction
@@ -22,6 +22,9 @@ public struct CacheEvent: Sendable {
         /// A call was served a stale value while someone refreshes it, or, with the reason `recentFailure`, in the
         /// pause after a load that failed.
         public static let stale = Kind(.stale)
+        /// A call was served a value that this process holds, since the store could not be asked: see
+        /// ``CachePolicy/WhenAway/serveHeld(for:)``.
+        public static let held = Kind(.held)
         /// A call was served by its own load or one that it shared: see ``CacheEvent/reason``.
         public static let miss = Kind(.miss)
         /// A loader was started.

@@ -13,28 +13,12 @@ extension ReadThroughCache {
         do {
             guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
             if let warmGroups { warmGroups.note(entry.groups) }
-            #if DEBUG
-            if PlantedMistake.stampsOfAnotherServer.isPlanted {
-                let generations = try await stampPart(of: entry.key).get(entry.groups)
-                return Answer(item: try await store.get(entry.key), generations: generations)
-            }
-            #endif
-            // Not handed on by `part(of:)`: all threads would count the references to the store at one place.
-            let (item, generations) =
-                isOnePart
-                ? try await store.get(entry.key, with: entry.groups)
-                : try await parts[store.part(of: entry.key)].get(entry.key, with: entry.groups)
+            let (item, generations) = try await store.get(entry.key, with: entry.groups)
             return Answer(item: item, generations: generations)
         } catch {
             try report(trouble: error, entry)
             return nil
         }
-    }
-
-    /// The part of the store that has the stamps of a key's groups: its own.
-    private func stampPart(of key: StoreKey) -> any CacheStore {
-        if PlantedMistake.stampsOfAnotherServer.isPlanted { return parts[parts.count - 1 - store.part(of: key)] }
-        return isOnePart ? store : parts[store.part(of: key)]
     }
 
     /// What the machine is told of an answer.
@@ -63,7 +47,7 @@ extension ReadThroughCache {
     /// every process invalidates it here.
     @inline(__always)
     func isAccepted(_ record: CachedRecord, _ key: StoreKey) -> Bool {
-        record.list == list || store.accepts(listNumber: record.list, for: key)
+        store.accepts(listNumber: record.list, for: key)
     }
 
     func groups(_ items: [StoreItem?], of groups: [StoreKey]) -> ReadMachine.Groups {
@@ -100,8 +84,7 @@ extension ReadThroughCache {
             return UniqueValue(EnvelopeCoding.encode(generation, for: group), under: group, over: planting.over)
         }
         do {
-            let (item, generations) = try await stampPart(of: entry.key).get(
-                entry.key, with: entry.groups, after: writes)
+            let (item, generations) = try await store.get(entry.key, with: entry.groups, after: writes)
             for (planting, write) in zip(plantings, writes)
             where generations[planting.group].map({ Array($0.value) == write.value }) == true {
                 report(CacheEvent(kind: .stampPlanted, key: write.key, function: entry.options.function))
@@ -114,8 +97,10 @@ extension ReadThroughCache {
     }
 
     /// Writes an envelope, which no other write has: it carries a token.
-    func write(_ write: Fill.Write, to key: StoreKey, over cas: StoreItem.CAS?) async throws -> StoreWrite {
+    func write(
+        _ write: Fill.Write, to key: StoreKey, over cas: StoreItem.CAS?, in part: any CacheStore
+    ) async throws -> StoreWrite {
         let bytes = EnvelopeCoding.encode(write.envelope, for: key)
-        return try await store.write(unique: bytes, to: key, over: cas, expiry: write.expiry)
+        return try await part.write(unique: bytes, to: key, over: cas, expiry: write.expiry)
     }
 }

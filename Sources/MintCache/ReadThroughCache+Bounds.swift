@@ -44,7 +44,7 @@ extension ReadThroughCache {
         _ load: @escaping Loader<Value>
     ) async throws -> Value {
         let body: @Sendable () async throws -> Value = { [self] in
-            guard let read else { return try await loadUnleased(entry, load) }
+            guard let read else { return try await loadUnleased(entry, coder, load) }
             return try await value(on: read, entry, coder, load)
         }
         guard let patience = entry.policy.loadTimeout.soft else { return try await body() }

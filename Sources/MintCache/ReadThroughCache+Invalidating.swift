@@ -28,7 +28,7 @@ extension ReadThroughCache {
     /// no more values.
     private func places(of target: InvalidationTarget) -> [InvalidationTarget] {
         guard target.kind == .group else { return [target] }
-        return partsToReach.map { .group(target.key, in: $0) }
+        return partsToReach.map { .group(target.key, in: $0.id) }
     }
 
     /// Invalidates, and if that fails takes what the target names for invalid from now on, and repeats it.
@@ -72,35 +72,38 @@ extension ReadThroughCache {
         case .value:
             failures.forget(key)
             try await remove(key, settlingFor: window)
-        case .groupIn(let part):
-            try await invalidate(generation: key, window, in: parts[part])
+        case .groupIn(let id):
+            // One that is in no list any more has nothing to be invalidated: its values are no hits, should it come back.
+            guard let part = store.parts.first(where: { $0.id == id }) else { return }
+            try await invalidate(generation: key, window, in: part.store)
         case .group:
             preconditionFailure("a group is invalidated in each part by itself")
         }
     }
 
     /// The parts that an invalidation of a group writes to: all.
-    private var partsToReach: Range<Int> {
-        PlantedMistake.spareServer.isPlanted ? parts.indices.dropLast() : parts.indices
+    private var partsToReach: [StorePart] {
+        PlantedMistake.spareServer.isPlanted ? store.parts.dropLast() : store.parts
     }
 
     /// Does something about a group in every part of the store, at the same time.
     func onEveryPart(
         of group: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
     ) async throws {
-        try await CacheError.collecting(partsToReach.map { parts[$0] }, key: { _ in group }, body)
+        try await CacheError.collecting(partsToReach.map(\.store), key: { _ in group }, body)
     }
 
     /// Does something about a key in every part that it may be read from, at the same time.
     func onParts(
         of key: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
     ) async throws {
-        try await CacheError.collecting(store.parts(of: key).map { parts[$0] }, key: { _ in key }, body)
+        try await CacheError.collecting(store.parts(of: key).map(\.store), key: { _ in key }, body)
     }
 
     /// Removes what stands under a key wherever it may be read.
     func remove(_ key: StoreKey, settlingFor window: Duration = .zero) async throws {
         try await onParts(of: key) { try await self.remove(key, settlingFor: window, in: $0) }
+        held.invalidate(key)
     }
 
     func remove(_ key: StoreKey, settlingFor window: Duration, in part: any CacheStore) async throws {
@@ -139,6 +142,7 @@ extension ReadThroughCache {
             // since the first one may have arrived, and arriving again would undo an invalidation that came between.
             try await put()
         }
+        held.invalidate(group)
     }
 
     /// Writes what makes invalid what stood there. Where there is no room for it, removing that does so too.

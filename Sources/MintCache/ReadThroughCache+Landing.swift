@@ -86,8 +86,7 @@ extension ReadThroughCache {
             return .value(
                 Fill.Loaded(
                     payload: payload, ttl: ttl, keptFor: entry.policy.keptFor, took: landing.took,
-                    isSettling: landing.isSettling,
-                    list: list))
+                    isSettling: landing.isSettling, list: flight.list))
         } catch {
             report(.notCached, entry, error: error)
             return .nothing

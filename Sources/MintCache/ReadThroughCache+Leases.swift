@@ -56,12 +56,12 @@ extension ReadThroughCache {
         // The register is going to be another item.
         _ = flight.lease.takeStanding()
         do {
-            guard let item = try await store.getForUpdate(key) else { return false }
+            guard let item = try await flight.store.getForUpdate(key) else { return false }
             let current = EnvelopeCoding.envelope(in: item.value, for: key)
             guard let write = Fill.prolongation(of: flight.acquisition, over: current, by: duration) else {
                 return false
             }
-            let prolonged = try await self.write(write, to: key, over: item.cas)
+            let prolonged = try await self.write(write, to: key, over: item.cas, in: flight.store)
             if prolonged.isStored { flight.lease.stands(as: write.envelope, prolonged.cas) }
             return prolonged.isStored
         } catch {
@@ -118,7 +118,7 @@ extension ReadThroughCache {
         } catch let error as CacheError where error.isRefusal {
             // A full server refuses to swap and still deletes.
             do {
-                _ = try await store.delete(flight.entry.key)
+                _ = try await flight.store.delete(flight.entry.key)
                 return true
             } catch {
                 report(.storeTrouble, flight.entry, error: error)

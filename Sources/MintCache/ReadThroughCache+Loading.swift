@@ -8,7 +8,8 @@ extension ReadThroughCache {
         _ start: LoadStarter, _ load: @escaping Loader<Value>
     ) -> (flight: any AnyFlight, own: Flight<Value>?) {
         let flight = Flight<Value>(
-            acquisition, entry, place, isBackground: start.isBackground, in: self, deadlines: deadlines)
+            acquisition, entry, place, in: store.part(of: entry.key).store, list: store.listNumber,
+            isBackground: start.isBackground, of: self, deadlines: deadlines)
         if let other = flights.enter(flight) {
             place.leave()
             return (other, nil)
@@ -112,7 +113,7 @@ extension ReadThroughCache {
         let (key, acquisition) = (flight.entry.key, flight.acquisition)
         do {
             let lease = Fill.Write(envelope: acquisition.envelope, expiry: acquisition.expiry)
-            let write = try await write(lease, to: key, over: acquisition.over)
+            let write = try await write(lease, to: key, over: acquisition.over, in: flight.store)
             guard write.isStored else { return write == .gone ? .gone : .lost }
             flight.lease.stands(as: lease.envelope, write.cas)
             return .won
@@ -159,17 +160,19 @@ extension ReadThroughCache {
         // What the store told of the lease saves reading it, if nobody has changed it since.
         if let (envelope, cas) = flight.lease.takeStanding(),
             let write = Fill.write(outcome, under: flight.acquisition, over: envelope, at: clock.now),
-            try await self.write(write, to: key, over: cas).isStored
+            try await self.write(write, to: key, over: cas, in: flight.store).isStored
         {
             return write.envelope
         }
         // A prolongation that the store did not confirm may come late. It carries the token, but is another item.
         for _ in 0..<3 {
-            let item = try await store.getForUpdate(key)
+            let item = try await flight.store.getForUpdate(key)
             let current = item.flatMap { EnvelopeCoding.envelope(in: $0.value, for: key) }
             guard let write = Fill.write(outcome, under: flight.acquisition, over: current, at: clock.now)
             else { return nil }
-            if try await self.write(write, to: key, over: item?.cas).isStored { return write.envelope }
+            if try await self.write(write, to: key, over: item?.cas, in: flight.store).isStored {
+                return write.envelope
+            }
         }
         return nil
     }

@@ -36,19 +36,20 @@ extension ReadThroughCache {
             switch try await act(on: decision, machine.reason, entry, coder, load, &place) {
             case .done(let value): return value
             case .loadWithoutLease(let reason):
-                return try await loadUnleased(entry, load, isSettling: read.isSettling(at: clock.now), reason: reason)
+                let isSettling = read.isSettling(at: clock.now)
+                return try await loadUnleased(entry, coder, load, isSettling: isSettling, reason: reason)
             case .read(let answer): read = self.read(answer, entry)
             case .readAgain:
                 guard let again = try await ask(for: entry) else {
                     place.take()?.leave()
-                    return try await loadUnleased(entry, load)
+                    return try await loadUnleased(entry, coder, load)
                 }
                 read = self.read(again, entry)
             }
         }
         place.take()?.leave()
         let isSettling = pending.settles(entry, in: store)
-        return try await loadUnleased(entry, load, isSettling: isSettling, reason: .invalidationPending)
+        return try await loadUnleased(entry, coder, load, isSettling: isSettling, reason: .invalidationPending)
     }
 
     func decide<Value>(
@@ -194,8 +195,8 @@ extension ReadThroughCache {
 
     /// The value of a load that nothing in the store vouches for and that is not stored.
     func loadUnleased<Value: Sendable>(
-        _ entry: CacheEntry, _ load: @escaping Loader<Value>, isSettling: Bool = false,
-        reason: CacheEvent.Reason? = .storeTrouble
+        _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>,
+        isSettling: Bool = false, reason: CacheEvent.Reason? = .storeTrouble
     ) async throws -> Value {
         try LoadFrame.check(entry.key, of: self)
         let gates = gates(of: entry)
@@ -203,7 +204,10 @@ extension ReadThroughCache {
             of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller,
             isAlone: gates.count < self.gates(of: entry, isPartOfLoad: false).count
         ) { [self] in
-            try await run(load, for: entry, placeInTurn(for: entry, gates), isSettling: isSettling).value
+            let order = held.order
+            let loaded = try await run(load, for: entry, placeInTurn(for: entry, gates), isSettling: isSettling)
+            if reason == .storeTrouble, loaded.reported == nil { hold(loaded: loaded.value, entry, coder, order) }
+            return loaded.value
         }
         return served(value, .miss, entry, reason)
     }

@@ -16,6 +16,7 @@ extension ReadThroughCache {
         let value = try await refreshes.value(
             of: entry.key, in: self, bound: entry.policy.longestLease * 2, start: .forCaller, isAlone: isAlone
         ) { [self] in try await refreshAlone(entry, coder, load) }
+        held.invalidate(entry.key)
         report(.miss, entry, reason: .refresh)
         return value
     }
@@ -102,11 +103,12 @@ extension ReadThroughCache {
     /// Removes a value that was to be replaced. A load that runs on it is newer, and keeps its lease.
     private func remove(_ old: LoadToken, _ entry: CacheEntry) async {
         do {
+            let part = store.part(of: entry.key).store
             for _ in 0..<3 {
-                guard let item = try await store.getForUpdate(entry.key) else { return }
+                guard let item = try await part.getForUpdate(entry.key) else { return }
                 let current = EnvelopeCoding.envelope(in: item.value, for: entry.key)
                 guard let write = Fill.removal(of: old, from: current, expiry: entry.policy.leaseExpiry) else { return }
-                if try await self.write(write, to: entry.key, over: item.cas).isStored { return }
+                if try await self.write(write, to: entry.key, over: item.cas, in: part).isStored { return }
             }
         } catch {
             report(.storeTrouble, entry, error: error)

@@ -3,7 +3,7 @@
 extension ReadThroughCache {
     /// A group as what is repeated in each part by itself.
     package func targets(ofGroup group: StoreKey) -> [InvalidationTarget] {
-        parts.indices.map { .group(group, in: $0) }
+        store.parts.map { .group(group, in: $0.id) }
     }
 
     /// Invalidations that have failed and are being repeated, the one that has waited longest first.

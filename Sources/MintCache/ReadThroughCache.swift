@@ -8,11 +8,6 @@ public final class ReadThroughCache: Sendable {
     public typealias Loader<Value> = @Sendable @concurrent () async throws -> Value
 
     let store: any CacheStore
-    /// The parts of the store, and whether it is its only one.
-    let parts: [any CacheStore]
-    let isOnePart: Bool
-    /// The number of the store's list of servers.
-    let list: UInt32
     let clock: any CacheClock
     // Not optional: each hit would copy it out, and all threads would count at one place.
     private let observer: any CacheObserver
@@ -25,6 +20,7 @@ public final class ReadThroughCache: Sendable {
     let failures = RecentFailures()
     let pending = PendingInvalidations()
     let underWay = UnderWay()
+    let held = HeldValues()
     let warmGroups: WarmGroups?
     let repeatsInvalidationsFor: Duration
     /// What all loads have to pass.
@@ -47,9 +43,6 @@ public final class ReadThroughCache: Sendable {
         gate = CachePolicy(maximumLoads: maximumLoads, maximumWaitingLoads: maximumWaitingLoads).gate
         self.repeatsInvalidationsFor = repeatsInvalidationsFor
         self.store = store
-        parts = store.parts
-        isOnePart = parts.count == 1
-        list = store.listNumber
         self.clock = clock
         self.observer = observer ?? NoObserver()
         self.background = background
@@ -71,10 +64,11 @@ public final class ReadThroughCache: Sendable {
     public func value<Value: Sendable>(
         of entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @autoclosure () -> Loader<Value>
     ) async throws -> Value {
-        guard let answer = try await ask(for: entry) else { return try await withinPatience(nil, entry, coder, load()) }
+        let order = held.order
+        guard let answer = try await ask(for: entry) else { return try await whenAway(entry, coder, load()) }
         let read: ReadMachine.Read
         // Most calls end here.
-        do { return try hit(in: consume answer, entry, coder) } catch let noHit as NoHit { read = noHit.read }
+        do { return try hit(in: consume answer, entry, coder, order) } catch let noHit as NoHit { read = noHit.read }
         return try await withinPatience(read, entry, coder, load())
     }
 
@@ -83,7 +77,9 @@ public final class ReadThroughCache: Sendable {
     /// - Throws: `CancellationError` as soon as the calling task is cancelled.
     public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
         for _ in 0..<2 {
-            guard let read = try await ask(for: entry).map({ self.read($0, entry) }), !pending.names(entry, in: store),
+            guard let answer = try await ask(for: entry) else { return heldValue(of: entry) }
+            let read = self.read(answer, entry)
+            guard !pending.names(entry, in: store),
                 case .stamps(let reading) = read.groups
             else { return nil }
             let machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
@@ -108,13 +104,15 @@ public final class ReadThroughCache: Sendable {
 
     /// The fresh value in an answer. It is reported.
     ///
+    /// - Parameter order: where the read began.
+    ///
     /// By itself and not inlined: what it needs would be kept in the frame of the call, which is in its task's memory
     /// while it waits for the store.
     ///
     /// - Throws: ``NoHit`` when there is none that can be decoded. An optional of the value would be one more allocation.
     @inline(never)
     private func hit<Value: Sendable>(
-        in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>
+        in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ order: UInt64
     ) throws -> Value {
         let groups = groups(answer.generations, of: entry.groups)
         guard let item = answer.item else { throw NoHit(read: .init(item: nil, groups: groups)) }
@@ -128,6 +126,7 @@ public final class ReadThroughCache: Sendable {
         let value: Value
         do { value = try coder.decode(record) } catch { throw noHit(item, .value(record), .stamps(reading)) }
         report(.hit, entry)
+        if entry.policy.whenAway.isHolding { hold(value, entry, record, order) }
         return value
     }
 

@@ -43,10 +43,10 @@ extension ReadThroughCache {
     static func keepWarm(_ groups: WarmGroups, clock: any CacheClock, of cache: ReadThroughCache) {
         Task.detached(priority: .background) { [weak cache] in
             while (try? await clock.sleep(for: WarmGroups.interval)) != nil {
-                guard let parts = cache?.parts else { return }
+                guard let parts = cache?.store.parts else { return }
                 let keys = groups.warmest
                 guard !keys.isEmpty else { continue }
-                for part in parts { _ = try? await part.get(keys) }
+                for part in parts { _ = try? await part.store.get(keys) }
             }
         }
     }

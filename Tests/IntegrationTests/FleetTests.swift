@@ -53,9 +53,9 @@ struct FleetTests {
             }
             let key = try StoreKey("shop:@cities")
             var stamps: Set<[UInt8]> = []
-            for part in store.parts { stamps.insert(try #require(try await part.get(key)).bytes) }
+            for part in store.parts { stamps.insert(try #require(try await part.store.get(key)).bytes) }
             try await bench.cache.invalidate(group: "cities")
-            for part in store.parts { #expect(try await !stamps.contains(#require(part.get(key)).bytes)) }
+            for part in store.parts { #expect(try await !stamps.contains(#require(part.store.get(key)).bytes)) }
         }
     }
 
@@ -69,7 +69,7 @@ struct FleetTests {
             var there: [Int: Set<Int>] = [:]
             for number in 0..<60 {
                 _ = try await city("\(number)")
-                there[store.part(of: try city.key("\(number)")), default: []].insert(number)
+                there[store.server(of: try city.key("\(number)")), default: []].insert(number)
             }
             await bench.settle()
             #expect(there.count == 3)
@@ -112,7 +112,7 @@ struct FleetTests {
             let error = await #expect(throws: CacheError.self) {
                 try await city.invalidate(many: (0..<40).map { "\($0)" })
             }
-            let lost = try (0..<40).map { try city.key("\($0)") }.filter { store.part(of: $0) == 1 }
+            let lost = try (0..<40).map { try city.key("\($0)") }.filter { store.server(of: $0) == 1 }
             #expect(error?.code == .unavailable && error?.keys == lost && !lost.isEmpty && lost.count < 40)
         }
     }
@@ -125,7 +125,7 @@ struct FleetTests {
             let city = cache.cached("City.get", ttl: .seconds(600), groups: ["cities"]) { (slug: String) in
                 try await database.city(slug)
             }
-            let numbers = try (0..<40).filter { store.part(of: try city.key("\($0)")) == 0 }
+            let numbers = try (0..<40).filter { store.server(of: try city.key("\($0)")) == 0 }
             servers[1].stop()
             relays[1].cut()
             let (events, continuation) = AsyncStream<String>.makeStream()

@@ -9,7 +9,7 @@ import Testing
 @Suite("A list of servers", .timeLimit(.minutes(5)))
 struct ServerListTests {
     /// One process at one step of a change.
-    private struct Process {
+    struct Process {
         let store: MemcachedStore
         let cache: Cache
         let row: CachedFunction<Int, Int>
@@ -23,7 +23,7 @@ struct ServerListTests {
         }
     }
 
-    private actor Rows {
+    actor Rows {
         private var versions: [Int: Int] = [:]
         private(set) var reads = 0
 
@@ -38,7 +38,8 @@ struct ServerListTests {
         }
     }
 
-    private func withServers(_ count: Int, _ body: ([String]) async throws -> Void) async throws {
+    /// Runs a test on servers of its own.
+    static func withServers(_ count: Int, _ body: ([String]) async throws -> Void) async throws {
         let servers = try (0..<count).map { _ in try MemcachedProcess() }
         defer { for server in servers { server.stop() } }
         try await body(servers.map(\.address))
@@ -46,7 +47,7 @@ struct ServerListTests {
 
     @Test("is changed and changed back in steps, and no mix of two of them brings an invalidated value back (D1)")
     func steps() async throws {
-        try await withServers(3) { addresses async throws in
+        try await Self.withServers(3) { addresses async throws in
             let lists = try [
                 ServerList(Array(addresses[..<2]), number: 1), ServerList(addresses, number: 2),
                 ServerList(Array(addresses[..<2]), number: 3), ServerList([addresses[2], addresses[0]], number: 4),
@@ -93,7 +94,7 @@ struct ServerListTests {
 
     @Test("without a number is no protection: a key that moved is served as it was before it was invalidated")
     func withoutNumber() async throws {
-        try await withServers(3) { addresses async throws in
+        try await Self.withServers(3) { addresses async throws in
             let rows = Rows()
             let (old, new) = try (
                 Process(MemcachedStore(servers: Array(addresses[..<2])), rows),
@@ -114,7 +115,7 @@ struct ServerListTests {
 
     @Test("that changes keeps the values whose keys do not move")
     func unmoved() async throws {
-        try await withServers(3) { addresses async throws in
+        try await Self.withServers(3) { addresses async throws in
             let (before, after) = try (
                 ServerList(Array(addresses[..<2]), number: 1), ServerList(addresses, number: 2)
             )

@@ -121,15 +121,15 @@ struct StageStore: CacheStore {
 
     private struct Failure: Error {}
 
-    var parts: [any CacheStore] {
-        (0..<shared.partCount).map { part in
-            var store = self
-            store.part = part
-            return store
-        }
-    }
+    var parts: [StorePart] { (0..<shared.partCount).map { StorePart(id: $0, store: onPart($0)) } }
 
-    func part(of key: StoreKey) -> Int { shared.part(of: key) }
+    func part(of key: StoreKey) -> StorePart { parts[shared.part(of: key)] }
+
+    private func onPart(_ part: Int) -> StageStore {
+        var store = self
+        store.part = part
+        return store
+    }
 
     private func place(_ key: StoreKey) -> SharedStore.Place { .init(key: key, part: part ?? shared.part(of: key)) }
 
@@ -196,6 +196,27 @@ struct StageStore: CacheStore {
         let order = stage.choices.oneIn(2) ? Array(keys.indices) : keys.indices.reversed()
         for index in order { items[index] = try await get(keys[index]) }
         return items
+    }
+
+    func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        let part = shared.part(of: key)
+        guard PlantedMistake.stampsOfAnotherServer.isPlanted else {
+            let items = try await onPart(part).get([key] + others)
+            return (items[0], Array(items.dropFirst()))
+        }
+        let stamps = try await onPart(shared.partCount - 1 - part).get(others)
+        return (try await get(key), stamps)
+    }
+
+    func get(
+        _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        let own = shared.part(of: key)
+        let part = onPart(PlantedMistake.stampsOfAnotherServer.isPlanted ? shared.partCount - 1 - own : own)
+        for write in writes {
+            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+        }
+        return try await get(key, with: others)
     }
 
     func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {

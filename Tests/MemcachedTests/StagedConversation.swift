@@ -91,14 +91,19 @@ struct StagedConversation {
         ) { connection }
     }
 
-    func rounds() -> Timekeeper.Rounds { Timekeeper.Rounds([conversation], operationTimeout: operationTimeout) }
+    func rounds() -> Timekeeper.Rounds {
+        var rounds = Timekeeper.Rounds(operationTimeout: operationTimeout)
+        rounds.look(after: [conversation])
+        return rounds
+    }
 
     /// Starts the thread. Without a timekeeper it keeps its role whatever its tasks do, even on a machine so busy that
     /// it looks as if they kept it.
     func start(isWatched: Bool) throws {
         try conversation.start()
-        let rounds = rounds()
-        if isWatched { try BlockingThread.start { [timekeeper] in timekeeper.run(rounds) } }
+        guard isWatched else { return }
+        timekeeper.add([conversation])
+        try BlockingThread.start { [timekeeper, operationTimeout] in timekeeper.run(operationTimeout: operationTimeout) }
     }
 
     func stop() async throws {

@@ -169,7 +169,7 @@ struct ReadMachineTests {
         return Flight(
             Acquisition(
                 token: lease.token, stamps: [], over: nil, envelope: .pending(lease, stamps: []), expiry: .seconds(9)),
-            CacheEntry(key: try StoreKey("k"), options: .init(policy: policy)), in: clock,
+            CacheEntry(key: try StoreKey("k"), options: .init(policy: policy)), in: InMemoryStore(), of: clock,
             deadlines: Deadlines(clock: clock))
     }
 

@@ -12,6 +12,8 @@ public final class CacheStatistics: CacheObserver {
         public var stale = 0
         /// Of these, calls in the pause after a load that failed.
         public var pausedRefreshes = 0
+        /// Calls that were served a value that the process holds, since the store was away.
+        public var held = 0
         /// Calls that were served by a load, their own or a shared one.
         public var misses = 0
         /// The misses by their reasons.
@@ -56,7 +58,7 @@ public final class CacheStatistics: CacheObserver {
         (.storeTrouble, \.storeTroubles), (.stampPlanted, \.plantedStamps), (.stampLost, \.lostStamps),
         (.invalidation, \.invalidations), (.expiry, \.expiries),
         (.invalidationFailed, \.failedInvalidations), (.invalidationLost, \.lostInvalidations), (.miss, \.misses),
-        (.loadRefused, \.refusedLoads), (.loadTimedOut, \.timedOutCalls),
+        (.held, \.held), (.loadRefused, \.refusedLoads), (.loadTimedOut, \.timedOutCalls),
     ]
     private static let counts = Dictionary(uniqueKeysWithValues: counted.map { ($0.kind, $0.count) })
 

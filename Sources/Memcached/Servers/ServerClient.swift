@@ -1,7 +1,12 @@
 import MintCache
+import Synchronization
 
 /// One server: the queues of what waits for it, and the threads that converse and write.
 final class ServerClient: Sendable {
+    private static let made = Atomic(0)
+
+    /// Which one it is of all.
+    let id = made.add(1, ordering: .relaxed).newValue
     let state: ServerState
     let configuration: MemcachedStore.Configuration
     /// Of each conversation.
@@ -50,6 +55,9 @@ final class ServerClient: Sendable {
 
     /// How many calls wait.
     var waiting: Int { conversations.reduce(writes.waiting) { $0 + $1.waiting } }
+
+    /// The server as a part of the store.
+    var part: StorePart { StorePart(id: id, store: self) }
 
     /// Lets the threads end when they have done what is queued.
     func close() {

@@ -11,9 +11,12 @@ import MintCache
 /// From there it only goes on: to go back is another change, with the next number, and a number that any process has had as
 /// its current one is never another list's.
 ///
+/// A process takes a step when it is started anew, or while it runs with
+/// ``MemcachedStore/update(servers:previous:next:)``.
+///
 /// Values are read and written on the servers of the current list. What is invalidated is so on the servers of every list
-/// that a process was told, so all of them have to be up. Values whose key did not move stay hits until the old number is forgotten. Without a number, or with
-/// another order of steps, an invalidated value may come back when a key moves.
+/// that a process was told, so all of them have to be up. Values whose key did not move stay hits until the old number is
+/// forgotten. Without a number, or with another order of steps, an invalidated value may come back when a key moves.
 public struct ServerList: Sendable, Hashable {
     /// The servers.
     public var servers: [MemcachedServer]
@@ -21,6 +24,7 @@ public struct ServerList: Sendable, Hashable {
     public var number: UInt32
 
     /// Makes a list of servers.
+    @_disfavoredOverload
     public init(_ servers: [MemcachedServer], number: UInt32) {
         self.servers = servers
         self.number = number
@@ -56,10 +60,12 @@ struct ServerLists: Sendable {
         func server(for key: StoreKey) -> Int { indices[ring.server(for: key)] }
     }
 
+    let current: ServerList
+    let previous: ServerList?
+    let next: ServerList?
     /// The servers of all lists, those of the current one first, so that they are where its ring says.
     let servers: [MemcachedServer]
-    private let current: Ring
-    let number: UInt32
+    private let ring: Ring
     /// The list before, or the one that is to come.
     private let other: Placement?
 
@@ -82,8 +88,8 @@ struct ServerLists: Sendable {
             }
         }
         var servers = current.servers
-        self.current = try Ring(current.servers)
-        number = current.number
+        (self.current, self.previous, self.next) = (current, previous, next)
+        ring = try Ring(current.servers)
         other = try (previous ?? next).map { list in
             let indices = list.servers.map { server -> Int in
                 if let index = servers.firstIndex(where: { $0.identity == server.identity }) { return index }
@@ -95,9 +101,12 @@ struct ServerLists: Sendable {
         self.servers = servers
     }
 
+    /// The number of the current list.
+    var number: UInt32 { current.number }
+
     /// The server that a key is read from and written to.
     @inline(__always)
-    func server(for key: StoreKey) -> Int { current.server(for: key) }
+    func server(for key: StoreKey) -> Int { ring.server(for: key) }
 
     /// The servers that any process may read a key from.
     func servers(for key: StoreKey) -> [Int] {
@@ -110,5 +119,36 @@ struct ServerLists: Sendable {
         if number == self.number { return true }
         guard let other, other.number == number else { return false }
         return other.server(for: key) == server(for: key)
+    }
+
+    /// Whether they are the very same.
+    func isSame(as others: ServerLists) -> Bool {
+        (current, previous, next) == (others.current, others.previous, others.next)
+    }
+
+    /// - Throws: ``CacheError`` with code `invalidServer` where they are not the step of a change that comes after others.
+    func validate(after before: ServerLists) throws {
+        let isStep =
+            if before.number == 0 {
+                // Nothing is promised there.
+                true
+            } else if let announced = before.next {
+                (current, previous, next) == (announced, before.current, nil)
+            } else if before.previous != nil {
+                (current, previous, next) == (before.current, nil, nil)
+            } else {
+                (current, previous) == (before.current, nil)
+            }
+        guard isStep else {
+            throw CacheError(
+                .invalidServer,
+                "the lists of servers (\(text)) are not the step after those that the store has (\(before.text)): announce the "
+                    + "next list, switch to it and forget the old one, all processes one step after the other")
+        }
+    }
+
+    private var text: String {
+        "current number \(number)" + (previous.map { ", previous \($0.number)" } ?? "")
+            + (next.map { ", next \($0.number)" } ?? "")
     }
 }

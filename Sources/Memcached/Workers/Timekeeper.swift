@@ -20,6 +20,17 @@ final class Timekeeper: Sendable {
 
     private let lock = ConditionLock()
     private let isAsleep = Atomic(false)
+    /// Workers that it has not looked after yet.
+    private let newcomers: Mutex<[any Worker]>
+
+    /// - Parameter workers: at least one, whom to look after from the beginning.
+    init(_ workers: [any Worker] = []) { newcomers = Mutex(workers) }
+
+    /// Looks after some more workers.
+    func add(_ workers: [any Worker]) {
+        newcomers.withLock { $0 += workers }
+        wake()
+    }
 
     /// Whether it sleeps, or is about to.
     var sleeps: Bool { isAsleep.load(ordering: .sequentiallyConsistent) }
@@ -34,16 +45,20 @@ final class Timekeeper: Sendable {
         lock.signal()
     }
 
-    /// Looks after workers until all have ended.
-    func run(_ rounds: Rounds) {
-        var rounds = rounds
+    /// Looks after the workers until all have ended.
+    ///
+    /// - Parameter operationTimeout: how long a call may take, in nanoseconds.
+    func run(operationTimeout: UInt64) {
+        var rounds = Rounds(operationTimeout: operationTimeout)
         var quietLooks = 0
-        while !rounds.areOver {
+        while true {
+            rounds.look(after: newcomers.withLock { exchange(&$0, with: []) })
+            if rounds.areOver { return }
             usleep(Self.microsecondsBetweenLooks)
             quietLooks = rounds.look(at: Ticks.coarse) ? quietLooks + 1 : 0
             if quietLooks == Self.quietLooksBeforeSleep {
                 isAsleep.store(true, ordering: .sequentiallyConsistent)
-                if rounds.look(at: Ticks.coarse), !rounds.areOver {
+                if rounds.look(at: Ticks.coarse), !rounds.areOver, newcomers.withLock(\.isEmpty) {
                     lock.locked { while isAsleep.load(ordering: .relaxed) { lock.wait() } }
                 } else {
                     isAsleep.store(false, ordering: .relaxed)
@@ -66,15 +81,19 @@ final class Timekeeper: Sendable {
 
         /// How long a call may take, in nanoseconds.
         private let operationTimeout: UInt64
-        private var posts: [Post]
+        private var posts: [Post] = []
 
-        init(_ workers: [any Worker], operationTimeout: UInt64) {
-            self.operationTimeout = operationTimeout
-            posts = workers.map { Post(worker: $0, seen: $0.shift.stretch, since: 0) }
-        }
+        init(operationTimeout: UInt64) { self.operationTimeout = operationTimeout }
 
         /// Whether all workers have ended.
         var areOver: Bool { posts.allSatisfy(\.worker.hasEnded) }
+
+        /// Looks after some more, and no longer after those that have ended.
+        mutating func look(after workers: [any Worker]) {
+            guard !workers.isEmpty else { return }
+            posts.removeAll(where: \.worker.hasEnded)
+            posts += workers.map { Post(worker: $0, seen: $0.shift.stretch, since: 0) }
+        }
 
         /// Fails the calls whose time is over, and takes the roles of threads that are kept for too long.
         ///

@@ -15,14 +15,18 @@ final class Flight<Value: Sendable>: AnyFlight {
     let lease = HeldLease()
     /// The right to run the loader.
     let place: LoadPlace
+    let store: any CacheStore
+    let list: UInt32
     /// Whether it is to fill although nobody may wait for it.
     private let isBackground: Bool
 
     init(
-        _ acquisition: Acquisition, _ entry: CacheEntry, _ place: LoadPlace = .none,
-        isBackground: Bool = false, in cache: AnyObject, deadlines: Deadlines
+        _ acquisition: Acquisition, _ entry: CacheEntry, _ place: LoadPlace = .none, in store: any CacheStore,
+        list: UInt32 = 0, isBackground: Bool = false, of cache: AnyObject, deadlines: Deadlines
     ) {
         self.place = place
+        self.store = store
+        self.list = list
         self.acquisition = acquisition
         self.entry = entry
         self.isBackground = isBackground
@@ -90,6 +94,10 @@ enum FillEnd: Sendable {
 protocol AnyFlight: Sendable {
     var acquisition: Acquisition { get }
     var entry: CacheEntry { get }
+    /// The part of the store in which it began.
+    var store: any CacheStore { get }
+    /// The number of the list of servers under which it began.
+    var list: UInt32 { get }
     var lease: HeldLease { get }
 
     func letGo(after duration: Duration, then: @escaping @Sendable () -> Void)

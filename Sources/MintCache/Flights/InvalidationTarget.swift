@@ -3,7 +3,7 @@ package struct InvalidationTarget: Sendable {
     package enum Kind: Sendable, Hashable {
         case value
         case group
-        case groupIn(part: Int)
+        case groupIn(part: StorePart.ID)
     }
 
     let kind: Kind
@@ -17,7 +17,7 @@ package struct InvalidationTarget: Sendable {
 
     package static func group(_ key: StoreKey) -> Self { Self(kind: .group, key: key, function: "") }
 
-    package static func group(_ key: StoreKey, in part: Int) -> Self {
+    package static func group(_ key: StoreKey, in part: StorePart.ID) -> Self {
         Self(kind: .groupIn(part: part), key: key, function: "")
     }
 }

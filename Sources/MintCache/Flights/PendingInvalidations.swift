@@ -216,7 +216,7 @@ package final class PendingInvalidations: Sendable {
 
     /// Those that have failed and name an entry or one of its groups.
     private func naming(_ entry: CacheEntry, in store: any CacheStore, _ check: ([Item]) -> Bool) -> Bool {
-        let part = store.part(of: entry.key)
+        let part = store.part(of: entry.key).id
         return state.withLock { state in
             let targets: [InvalidationTarget] = [.value(entry.key)] + entry.groups.map { .group($0, in: part) }
             return check(targets.compactMap { state.items[$0] }.filter(\.hasFailed))

@@ -86,6 +86,27 @@ public struct CachePolicy: Sendable {
         public static let none = LoadTimeout()
     }
 
+    /// What a call gets while the store cannot be asked.
+    public struct WhenAway: Sendable, Hashable {
+        /// For how long after it was vouched for a value is served.
+        let heldFor: Duration
+
+        /// Its own load, or one that it shares.
+        public static let load = WhenAway(heldFor: .zero)
+
+        /// A value that this process holds, since it was read in the store or loaded at most so long ago, and that was not
+        /// invalidated in this process since; else a load.
+        ///
+        /// **What is invalidated elsewhere meanwhile is served all the same**: this is the one exception from I1 and I2.
+        /// Such an answer is reported as ``CacheEvent/Kind/held``. Up to 16,384 values of a cache are held, decoded, whose
+        /// payloads take 64 MB at most, and each costs a hit a little more.
+        public static func serveHeld(for duration: Duration) -> WhenAway {
+            WhenAway(heldFor: min(duration, .longestLifetime))
+        }
+
+        var isHolding: Bool { heldFor > .zero }
+    }
+
     /// How long after the end of its freshness a value may be served while someone refreshes it. May be zero.
     public var staleFor: Duration
     /// How long a loader may hold a key before its process has to prolong the lease. Longer than a load usually takes.
@@ -119,13 +140,15 @@ public struct CachePolicy: Sendable {
     public var maximumLoads: Int?
     /// How many calls may wait for their turn when there are as many loads as may be.
     public var maximumWaitingLoads: Int
+    /// What a call gets while the store cannot be asked: a load, unless it is set.
+    public var whenAway: WhenAway
 
     /// Makes a policy.
     public init(
         staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30), longestLease: Duration? = nil,
         refresh: Refresh = .background, failurePause: FailurePause = FailurePause(),
         errorSharing: ErrorSharing = .none, staleIfError: StaleIfError = .none, loadTimeout: LoadTimeout = .none,
-        maximumLoads: Int? = nil, maximumWaitingLoads: Int = 1000
+        maximumLoads: Int? = nil, maximumWaitingLoads: Int = 1000, whenAway: WhenAway = .load
     ) {
         self.staleFor = staleFor
         self.leaseFor = leaseFor
@@ -137,6 +160,7 @@ public struct CachePolicy: Sendable {
         self.loadTimeout = loadTimeout
         self.maximumLoads = maximumLoads
         self.maximumWaitingLoads = maximumWaitingLoads
+        self.whenAway = whenAway
     }
 
     /// The same with durations of which no sum overflows.

@@ -35,7 +35,7 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case stampsOfVersion
     /// Expiring a group writes over whatever stamp stands there.
     case reviveStamp
-    /// Stamps are read from another server than the value.
+    /// Stamps are read from another server than the value, by a store.
     case stampsOfAnotherServer
     /// A claim keeps the value's stamps in place of those that were read.
     case claimUnderOldStamps

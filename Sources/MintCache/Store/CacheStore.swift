@@ -18,12 +18,12 @@ public protocol CacheStore: Sendable {
     /// The items need not have stood in the store all at one moment.
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?]
 
-    /// Reads an item and others that go with it: the same as ``get(_:)-([StoreKey])``, which it is by default, for stores
-    /// that can spare making and taking apart the lists. There are as many `others` as were asked for.
+    /// Reads an item, and others *beside* it: from the part of the store that has the item. For a store of one part that is
+    /// the same as ``get(_:)-([StoreKey])``, which it is by default. There are as many `others` as were asked for.
     func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?])
 
-    /// Writes values, each as ``write(unique:to:over:expiry:)`` does, and then reads as ``get(_:with:)`` does. By default
-    /// one after the other; a store may do all of it in one round trip.
+    /// Writes values beside an item, each as ``write(unique:to:over:expiry:)`` does, and then reads as ``get(_:with:)`` does.
+    /// By default one after the other; a store may do all of it in one round trip.
     func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
     ) async throws -> (item: StoreItem?, others: [StoreItem?])
@@ -68,18 +68,18 @@ public protocol CacheStore: Sendable {
 
     // MARK: Parts
 
-    /// The parts that the store is made of, like the servers of a fleet: each is a store that holds any key. They are
-    /// always the same. By default a store is its only part, and need not know of this.
+    /// The parts that any process may read from at this moment, like the servers of a fleet. By default a store is its
+    /// only part, and need not know of this.
     ///
     /// What goes with a value is read from the part that has the value, and written to all parts. So all processes have
     /// to agree on the parts: a store that wraps another hands on all that is under this heading.
-    var parts: [any CacheStore] { get }
+    var parts: [StorePart] { get }
 
-    /// Which of the parts has a key.
-    func part(of key: StoreKey) -> Int
+    /// The part that has a key. A load that began there ends there, wherever the key may be by then.
+    func part(of key: StoreKey) -> StorePart
 
     /// Those of the parts that any process may read a key from: more than one while they change.
-    func parts(of key: StoreKey) -> [Int]
+    func parts(of key: StoreKey) -> [StorePart]
 
     /// The number of the list of parts, which grows with each change of it. By default 0.
     var listNumber: UInt32 { get }
@@ -120,13 +120,13 @@ extension CacheStore {
     public func getForUpdate(_ key: StoreKey) async throws -> StoreItem? { try await get(key) }
 
     /// The store itself.
-    public var parts: [any CacheStore] { [self] }
+    public var parts: [StorePart] { [StorePart(id: 0, store: self)] }
 
     /// The only one.
-    public func part(of key: StoreKey) -> Int { 0 }
+    public func part(of key: StoreKey) -> StorePart { StorePart(id: 0, store: self) }
 
     /// The part that has the key.
-    public func parts(of key: StoreKey) -> [Int] { [part(of: key)] }
+    public func parts(of key: StoreKey) -> [StorePart] { [part(of: key)] }
 
     /// None.
     public var listNumber: UInt32 { 0 }

@@ -1,0 +1,43 @@
+/// What calls get while the store cannot be asked.
+extension ReadThroughCache {
+    /// The way of a call whose first read has failed: a value that is held, where the policy says so, or else a load.
+    @inline(never)
+    func whenAway<Value: Sendable>(
+        _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
+    ) async throws -> Value {
+        if let value: Value = heldValue(of: entry) { return value }
+        return try await withinPatience(nil, entry, coder, load)
+    }
+
+    /// A value that is held, and may be served: reported.
+    func heldValue<Value: Sendable>(of entry: CacheEntry) -> Value? {
+        guard entry.policy.whenAway.isHolding, !pending.names(entry, in: store),
+            let value: Value = held.value(of: entry, at: (clock.now, clock.elapsed))
+        else { return nil }
+        report(.held, entry)
+        return value
+    }
+
+    /// Holds what was read in the store.
+    @inline(never)
+    func hold(_ value: some Sendable, _ entry: CacheEntry, _ record: CachedRecord, _ order: UInt64) {
+        let until = record.freshUntil + (record.isSettling ? .zero : entry.policy.staleFor)
+        hold(value, entry, size: record.payload.bytes.count, order, until: until)
+    }
+
+    /// Holds what was loaded while the store could not be asked: as good as what the store would have said.
+    func hold<Value: Sendable>(
+        loaded value: Value, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ order: UInt64
+    ) {
+        guard entry.policy.whenAway.isHolding, let ttl = coder.lifetime(of: value),
+            let payload = try? coder.encode(value)
+        else { return }
+        hold(value, entry, size: payload.bytes.count, order, until: clock.now + ttl + entry.policy.staleFor)
+    }
+
+    private func hold(
+        _ value: some Sendable, _ entry: CacheEntry, size: Int, _ order: UInt64, until: WallTime
+    ) {
+        held.hold(value, under: entry.key, size: size, order: order, at: clock.elapsed, until: until)
+    }
+}

@@ -1,0 +1,85 @@
+import CacheUtils
+import Foundation
+import Memcached
+import MemcachedProcess
+import Synchronization
+import TestSupport
+import Testing
+
+/// Between the client and the server stands something that does to answers what networks, proxies and broken servers do.
+@Suite("Behind a hostile relay", .timeLimit(.minutes(5)))
+struct HostileRelayTests {
+    private static let keys = 60
+
+    /// Rows whose versions only grow.
+    private final class Rows: Sendable {
+        private let versions = Mutex([Int](repeating: 0, count: keys))
+
+        func version(_ row: Int) -> Int { versions.withLock { $0[row] } }
+
+        func change(_ row: Int) -> Int {
+            versions.withLock { versions in
+                versions[row] += 1
+                return versions[row]
+            }
+        }
+    }
+
+    @Test("no call gets a wrong value or an error, or waits beyond its deadline", arguments: RelayFault.allCases)
+    func calls(fault: RelayFault) async throws {
+        let server = try MemcachedProcess()
+        defer { server.stop() }
+        let relay = try Relay(toPort: server.port)
+        defer { relay.stop() }
+        var configuration = testConfiguration
+        configuration.operationTimeout = .milliseconds(500)
+        let store = try MemcachedStore(servers: [relay.address], configuration: configuration)
+        let rows = Rows()
+        let statistics = CacheStatistics()
+        let cache = Cache(store: store, namespace: "shop", observer: statistics, troubleLevel: nil)
+        let row = cache.cached("row", ttl: .seconds(600), groups: ["rows", "all"]) { (number: Int) in
+            "\(number):\(rows.version(number))"
+        }
+        func check(_ number: Int) async {
+            let least = rows.version(number)
+            let began = ContinuousClock.now
+            let text = try? await row(number)
+            // Its read, its lease and a wait for another's load, each with a second try.
+            #expect(ContinuousClock.now - began < .seconds(20))
+            let parts = (text ?? "").split(separator: ":").compactMap { Int($0) }
+            #expect(parts.count == 2 && parts.first == number && parts.last.map { $0 >= least } == true, "\(text ?? "an error")")
+        }
+        for number in 0..<Self.keys { await check(number) }
+        await cache.drain()
+        relay.set(fault)
+        let end = ContinuousClock.now + .seconds(2)
+        await withTaskGroup { group in
+            for task in 0..<16 {
+                group.addTask {
+                    var number = task
+                    while ContinuousClock.now < end {
+                        number = (number + 7) % Self.keys
+                        await check(number)
+                        // What could not be invalidated is pending: this process serves nothing of it.
+                        guard number == task else { continue }
+                        _ = rows.change(number)
+                        try? await row.invalidate(number)
+                        await check(number)
+                    }
+                }
+            }
+        }
+        // No connection is out of step once the relay behaves.
+        relay.set(nil)
+        try await eventually {
+            for number in 0..<Self.keys { await check(number) }
+            let isComplete = await cache.drain().isComplete
+            return isComplete && store.status[0].isAvailable
+        }
+        for number in 0..<Self.keys { await check(number) }
+        let hits = statistics.snapshot.hits
+        for _ in 0..<3 { for number in 0..<Self.keys { await check(number) } }
+        #expect(statistics.snapshot.hits == hits + 3 * Self.keys)
+        await store.shutdown()
+    }
+}

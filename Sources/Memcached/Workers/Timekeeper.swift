@@ -72,9 +72,10 @@ final class Timekeeper: Sendable {
     struct Rounds {
         private struct Post {
             var worker: any Worker
-            var seen: Shift.Stretch
+            /// `nil` before the first look.
+            var seen: Shift.Stretch?
             /// Since when it has seen that.
-            var since: UInt64
+            var since: UInt64 = 0
             /// The role was taken from its thread, and no other could be started yet.
             var isVacant = false
         }
@@ -92,7 +93,7 @@ final class Timekeeper: Sendable {
         mutating func look(after workers: [any Worker]) {
             guard !workers.isEmpty else { return }
             posts.removeAll(where: \.worker.hasEnded)
-            posts += workers.map { Post(worker: $0, seen: $0.shift.stretch, since: 0) }
+            posts += workers.map { Post(worker: $0) }
         }
 
         /// Fails the calls whose time is over, and takes the roles of threads that are kept for too long.
@@ -133,9 +134,8 @@ final class Timekeeper: Sendable {
                 // It ends by itself as a rule, soon after the operation timeout.
                 guard duration > operationTimeout * 3 / 2, worker.stuck.noteStuck() else { return }
                 guard worker.shift.end(stretch) else { return worker.stuck.noteReturn() }
-                let successor = worker.successor()
-                posts[index].worker = successor
-                (posts[index].seen, posts[index].since) = (successor.shift.stretch, 0)
+                posts[index].worker = worker.successor()
+                posts[index].seen = nil
             }
             posts[index].isVacant = true
         }

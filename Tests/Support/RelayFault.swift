@@ -43,7 +43,7 @@ struct FaultyStream {
         guard let fault, answers.isMultiple(of: 3) else { return [.bytes(bytes)] }
         switch fault {
         case .delayed: return [.pause(milliseconds: 100), .bytes(bytes)]
-        case .late: return [.pause(milliseconds: 700), .bytes(bytes)]
+        case .late: return [.pause(milliseconds: 1300), .bytes(bytes)]
         case .dripping: return bytes.flatMap { [.bytes([$0]), .pause(milliseconds: 1)] }
         case .cut: return [.bytes(Array(bytes[..<(bytes.count / 2)])), .cut]
         case .repeated: return [.bytes(bytes + bytes)]

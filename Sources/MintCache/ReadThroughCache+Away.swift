@@ -35,6 +35,14 @@ extension ReadThroughCache {
         hold(value, entry, size: payload.bytes.count, order, until: clock.now + ttl + entry.policy.staleFor)
     }
 
+    /// Holds what was loaded and stored.
+    func hold<Value: Sendable>(_ landing: Landing<Value>, _ flight: Flight<Value>, _ loaded: Fill.Loaded) {
+        guard flight.entry.policy.whenAway.isHolding, !loaded.isSettling, case .success(let value) = landing.result
+        else { return }
+        let until = clock.now + loaded.ttl + flight.entry.policy.staleFor
+        hold(value, flight.entry, size: loaded.payload.bytes.count, flight.order, until: until)
+    }
+
     private func hold(
         _ value: some Sendable, _ entry: CacheEntry, size: Int, _ order: UInt64, until: WallTime
     ) {

@@ -29,19 +29,23 @@ extension ReadThroughCache {
         let outcome = outcome(of: landing, flight, coder, pause)
         if case .value = outcome { flight.landed.resolve(landing.result.map { $0 }) }
         flight.landed.resolve(.success(nil))
-        await end(flight, outcome)
+        if await end(flight, outcome) == .stored, case .value(let loaded) = outcome {
+            hold(landing, flight, loaded)
+        }
     }
 
     /// Fills the register, and sees to it that nobody waits for the lease any more.
-    private func end<Value: Sendable>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async {
+    private func end<Value: Sendable>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async -> FillEnd {
         switch await fill(flight, outcome) {
         case .failed(let next):
             flights.orphan(flight)
             flight.end(.failed)
             giveBack(flight, next)
+            return .failed
         case .ended(let end):
             flights.end(flight)
             flight.end(end)
+            return end
         }
     }
 

@@ -9,7 +9,7 @@ extension ReadThroughCache {
     ) -> (flight: any AnyFlight, own: Flight<Value>?) {
         let flight = Flight<Value>(
             acquisition, entry, place, in: store.part(of: entry.key).store, list: store.listNumber,
-            isBackground: start.isBackground, of: self, deadlines: deadlines)
+            order: held.order, isBackground: start.isBackground, of: self, deadlines: deadlines)
         if let other = flights.enter(flight) {
             place.leave()
             return (other, nil)

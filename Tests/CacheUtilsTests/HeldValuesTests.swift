@@ -50,6 +50,22 @@ struct HeldValuesTests {
         #expect(try await value(8) == 3)
     }
 
+    @Test("a value that was loaded and stored is served, and one that was invalidated meanwhile is not", arguments: [true, false])
+    func stored(isInvalidated: Bool) async throws {
+        let value = function()
+        let gate = Gate()
+        store.next(.compareAndSwap, .pauseAfter(gate))
+        let call = Task { try await value(7) }
+        #expect(try await call.value == 1)
+        try await gate.arrival()
+        if isInvalidated { try await value.invalidate(7) }
+        gate.open()
+        await cache.drain()
+        store.setDown(true)
+        #expect(try await value(7) == (isInvalidated ? 2 : 1))
+        #expect(statistics.snapshot.hits == 0 && statistics.snapshot.held == (isInvalidated ? 0 : 1))
+    }
+
     @Test("every call loads unless it is asked for otherwise")
     func byDefault() async throws {
         let value = function(.load)

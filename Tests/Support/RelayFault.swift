@@ -14,6 +14,8 @@ package enum RelayFault: String, Sendable, CaseIterable {
     case late
     /// A bit of a value is another one.
     case corruptValue
+    /// A byte of the line that goes before a value is another one.
+    case corruptLine
     /// An item bears the name of another key that was asked for.
     case otherKey
     /// An item bears the name of a key that nobody has asked for.
@@ -54,6 +56,12 @@ struct FaultyStream {
             guard var answer = Answer(bytes), !answer.items.isEmpty else { return [.bytes(bytes)] }
             answer.change(fault)
             return [.bytes(answer.bytes)]
+        case .corruptLine:
+            guard let answer = Answer(bytes), let item = answer.items.first else { return [.bytes(bytes)] }
+            var bytes = bytes
+            let place = (answers / 3) % item.line.utf8.count
+            bytes[place] = Array("07 A-\t".utf8)[(answers / 3) % 6]
+            return [.bytes(bytes)]
         case .neverReads: return [.bytes(bytes)]
         }
     }
@@ -64,6 +72,8 @@ struct FaultyStream {
             /// `VALUE key flags length cas`.
             var words: [Substring]
             var value: [UInt8]
+
+            var line: String { words.joined(separator: " ") }
         }
 
         var items: [Item] = []
@@ -86,7 +96,7 @@ struct FaultyStream {
         }
 
         var bytes: [UInt8] {
-            items.flatMap { Array($0.words.joined(separator: " ").utf8) + Self.lineEnd + $0.value + Self.lineEnd }
+            items.flatMap { Array($0.line.utf8) + Self.lineEnd + $0.value + Self.lineEnd }
                 + Array("END\r\n".utf8)
         }
 

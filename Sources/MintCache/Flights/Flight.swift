@@ -17,16 +17,19 @@ final class Flight<Value: Sendable>: AnyFlight {
     let place: LoadPlace
     let store: any CacheStore
     let list: UInt32
+    /// Where it began in the order of ``HeldValues``.
+    let order: UInt64
     /// Whether it is to fill although nobody may wait for it.
     private let isBackground: Bool
 
     init(
         _ acquisition: Acquisition, _ entry: CacheEntry, _ place: LoadPlace = .none, in store: any CacheStore,
-        list: UInt32 = 0, isBackground: Bool = false, of cache: AnyObject, deadlines: Deadlines
+        list: UInt32 = 0, order: UInt64 = 0, isBackground: Bool = false, of cache: AnyObject, deadlines: Deadlines
     ) {
         self.place = place
         self.store = store
         self.list = list
+        self.order = order
         self.acquisition = acquisition
         self.entry = entry
         self.isBackground = isBackground

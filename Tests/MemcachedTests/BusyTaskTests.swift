@@ -158,6 +158,7 @@ struct BusyTaskTests {
         // No timekeeper: the test looks itself.
         try staged.start(isWatched: false)
         var rounds = staged.rounds()
+        _ = rounds.look(at: 1)
         let isQuiet = rounds.look(at: 1)
         #expect(isQuiet)
         let others = Counter()

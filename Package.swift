@@ -59,7 +59,8 @@ let package = Package(
         .target(name: "LockAnnotations", path: "Tests/LockAnnotations"),
         .target(name: "MemcachedProcess", path: "Tests/MemcachedProcess", swiftSettings: settings),
         .target(
-            name: "TestSupport", dependencies: ["LockAnnotations", "MemcachedProcess", "MintCache"], path: "Tests/Support",
+            name: "TestSupport", dependencies: ["LockAnnotations", "MemcachedProcess", "MintCache"],
+            path: "Tests/Support",
             swiftSettings: settings),
         .testTarget(name: "MintCacheTests", dependencies: ["MintCache", "TestSupport"], swiftSettings: settings),
         .testTarget(

@@ -50,7 +50,9 @@ struct HeldValuesTests {
         #expect(try await value(8) == 3)
     }
 
-    @Test("a value that was loaded and stored is served, and one that was invalidated meanwhile is not", arguments: [true, false])
+    @Test(
+        "a value that was loaded and stored is served, and one that was invalidated meanwhile is not",
+        arguments: [true, false])
     func stored(isInvalidated: Bool) async throws {
         let value = function()
         let gate = Gate()

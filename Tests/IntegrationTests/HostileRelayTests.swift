@@ -49,7 +49,9 @@ struct HostileRelayTests {
             // Its read, its lease and a wait for another's load, each with a second try.
             #expect(ContinuousClock.now - began < .seconds(20))
             let parts = (text ?? "").split(separator: ":").compactMap { Int($0) }
-            #expect(parts.count == 2 && parts.first == number && parts.last.map { $0 >= least } == true, "\(text ?? "an error")")
+            #expect(
+                parts.count == 2 && parts.first == number && parts.last.map { $0 >= least } == true,
+                "\(text ?? "an error")")
         }
         for number in 0..<Self.keys { await check(number) }
         await cache.drain()

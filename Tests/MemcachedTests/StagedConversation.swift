@@ -103,7 +103,8 @@ struct StagedConversation {
         try conversation.start()
         guard isWatched else { return }
         timekeeper.add([conversation])
-        try BlockingThread.start { [timekeeper, operationTimeout] in timekeeper.run(operationTimeout: operationTimeout) }
+        try BlockingThread.start { [timekeeper, operationTimeout] in timekeeper.run(operationTimeout: operationTimeout)
+        }
     }
 
     func stop() async throws {

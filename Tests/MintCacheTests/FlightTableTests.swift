@@ -13,7 +13,8 @@ struct FlightTableTests {
         return Flight(
             Acquisition(
                 token: token, stamps: [], over: nil, envelope: .pending(lease, stamps: []), expiry: .seconds(1)),
-            CacheEntry(key: try StoreKey(key ?? "k\(number)"), options: .init(policy: CachePolicy())), in: InMemoryStore(), of: table,
+            CacheEntry(key: try StoreKey(key ?? "k\(number)"), options: .init(policy: CachePolicy())),
+            in: InMemoryStore(), of: table,
             deadlines: Deadlines(clock: ManualClock()))
     }
 

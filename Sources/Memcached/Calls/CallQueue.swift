@@ -50,7 +50,8 @@ final class CallQueue: @unchecked Sendable {
         case .pushedOverSleeper: wake()
         case .refused:
             count.subtract(1, ordering: .relaxed)
-            let message = "this store was shut down, or has a list of servers without this one: make a new one, or shut down later"
+            let message =
+                "this store was shut down, or has a list of servers without this one: make a new one, or shut down later"
             call.finish(.failure(CacheError(.shutDown, message)))
         }
     }

@@ -102,7 +102,8 @@ final class HeldValues: Sendable {
         }
     }
 
-    private func withShard<Result>(of key: StoreKey, _ body: (inout sending Shard) -> sending Result) -> sending Result {
+    private func withShard<Result>(of key: StoreKey, _ body: (inout sending Shard) -> sending Result) -> sending Result
+    {
         shards[abs(key.hashValue % Self.shardCount)].shard.withLock(body)
     }
 }

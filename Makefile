@@ -1,10 +1,10 @@
 # The tasks of this package. `make` alone lists them.
 
 STORE ?= memory
-SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Benchmarks/Package.swift Benchmarks/Sources
+SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Verification/Soak Benchmarks/Package.swift Benchmarks/Sources
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-release test-races test-memory bench bench-peers verify torture format check-format clean
+.PHONY: help setup build demo test test-release test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -41,7 +41,8 @@ test-memory: setup ## run the tests under the address sanitizer
 	$(MEMORY) --skip 'InterleavingTests|IntegrationTests'
 	set -e; for suite in $(SERVER_SUITES); do $(MEMORY) --filter "IntegrationTests.$$suite"; done
 
-SERVER_SUITES = $(basename $(notdir $(wildcard Tests/IntegrationTests/*Tests.swift)))
+# A sanitizer keeps memory of its own, so nothing can be said of what is left behind.
+SERVER_SUITES = $(filter-out LeftoversTests,$(basename $(notdir $(wildcard Tests/IntegrationTests/*Tests.swift))))
 RACES = TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/thread-sanitizer.suppressions \
 	swift test --skip-build --sanitize=thread --scratch-path .build-tsan
 # Tests leave waiting on purpose what is then reported as a leak.
@@ -69,6 +70,13 @@ verify: ## check the model of the key protocol, in three minutes; DEEP=1 for lar
 torture: setup ## many processes on real servers where everything goes wrong, 60 seconds; MINUTES=n for longer
 	swift build --product torture
 	@"$$(swift build --show-bin-path)/torture" $(if $(MINUTES),$$(( $(MINUTES) * 60 )),$(or $(SECONDS),60)) $(MISTAKE)
+
+soak: setup ## constant load while servers fail, five minutes: what the process takes stays the same; MINUTES=n for longer
+	swift build --product soak
+	@"$$(swift build --show-bin-path)/soak" $$(( $(or $(MINUTES),5) * 60 )) .build/soak.svg
+
+fuzz: setup ## look for bytes that break a property, a minute for each; SECONDS=n, PROPERTY=name for one of them
+	@scripts/fuzz $(or $(SECONDS),60) $(PROPERTY)
 
 format: ## format the sources
 	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)

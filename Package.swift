@@ -55,6 +55,12 @@ let package = Package(
             path: "Verification/Torture",
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "soak",
+            dependencies: ["CacheUtils", "Memcached", "MemcachedProcess"],
+            path: "Verification/Soak",
+            swiftSettings: settings
+        ),
         .target(name: "CallCounter", path: "Tests/CallCounter"),
         .target(name: "LockAnnotations", path: "Tests/LockAnnotations"),
         .target(name: "MemcachedProcess", path: "Tests/MemcachedProcess", swiftSettings: settings),
@@ -62,10 +68,16 @@ let package = Package(
             name: "TestSupport", dependencies: ["LockAnnotations", "MemcachedProcess", "MintCache"],
             path: "Tests/Support",
             swiftSettings: settings),
+        .executableTarget(
+            name: "ShieldClient", dependencies: ["CacheUtils", "Memcached", "TestSupport"], path: "Tests/ShieldClient",
+            swiftSettings: settings),
         .testTarget(name: "MintCacheTests", dependencies: ["MintCache", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "MemcachedTests", dependencies: ["CLibMemcached", "Memcached", "TestSupport"], swiftSettings: settings
         ),
+        .testTarget(
+            name: "PropertyTests", dependencies: ["CacheUtils", "Memcached", "MintCache", "TestSupport"],
+            exclude: ["Corpus", "FuzzTarget.swift"], swiftSettings: settings),
         .testTarget(name: "CacheUtilsTests", dependencies: ["CacheUtils", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "CostTests",
@@ -77,9 +89,20 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["CLibMemcached", "CacheUtils", "Memcached", "MemcachedProcess", "TestSupport"],
+            dependencies: [
+                "CLibMemcached", "CacheUtils", "Memcached", "MemcachedProcess", "ShieldClient", "soak", "TestSupport",
+            ],
             swiftSettings: settings
         ),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// `scripts/fuzz` looks for bytes for which the properties do not hold. libFuzzer brings the entry point.
+if Context.environment["CACHE_UTILS_FUZZING"] != nil {
+    package.targets.removeAll { $0.name == "PropertyTests" }
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["CacheUtils", "Memcached", "MintCache"], path: "Tests/PropertyTests",
+            exclude: ["Corpus", "PropertyTests.swift"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
+}

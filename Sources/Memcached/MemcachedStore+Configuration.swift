@@ -16,6 +16,9 @@ extension MemcachedStore {
         public var maximumBatch: Int
         /// The most bytes of keys that leave in one line: 300 to 16,000. What libmemcached sends at once is 8 KB.
         public var maximumLine: Int
+        /// The most bytes that a value may have which is read: 1,024 to 1,073,741,824. memcached takes as many as `-I`
+        /// says, a mebibyte by default. An answer that claims to have more is an error before room is made for it.
+        public var maximumValue: Int
         /// How many calls may wait for one conversation: 1 to 10,000,000. More fail at once with the code `overloaded`.
         public var maximumWaiting: Int
         /// How long a connection may be idle before it is renewed: 1 second to 1 day. Firewalls forget connections
@@ -42,8 +45,8 @@ extension MemcachedStore {
         public init(
             conversationsPerServer: Int = 1, operationTimeout: Duration = .milliseconds(500),
             connectTimeout: Duration = .milliseconds(500), maximumBatch: Int = 256, maximumLine: Int = 8000,
-            maximumWaiting: Int = 100_000, maximumIdle: Duration = .seconds(180), failuresToOpen: Int = 2,
-            acknowledgesWrites: Bool = false, readsBeforeFill: Bool = false, resumesTasks: Bool = true,
+            maximumValue: Int = 64 * 1024 * 1024, maximumWaiting: Int = 100_000,
+            maximumIdle: Duration = .seconds(180), failuresToOpen: Int = 2, acknowledgesWrites: Bool = false, readsBeforeFill: Bool = false, resumesTasks: Bool = true,
             authentication: Authentication? = nil
         ) {
             self.conversationsPerServer = conversationsPerServer
@@ -51,6 +54,7 @@ extension MemcachedStore {
             self.connectTimeout = connectTimeout
             self.maximumBatch = maximumBatch
             self.maximumLine = maximumLine
+            self.maximumValue = maximumValue
             self.maximumWaiting = maximumWaiting
             self.maximumIdle = maximumIdle
             self.failuresToOpen = failuresToOpen
@@ -64,6 +68,7 @@ extension MemcachedStore {
             try Self.check("conversationsPerServer", conversationsPerServer, in: 1...16)
             try Self.check("maximumBatch", maximumBatch, in: 1...1000)
             try Self.check("maximumLine", maximumLine, in: 300...16_000)
+            try Self.check("maximumValue", maximumValue, in: 1024...1 << 30)
             try Self.check("maximumWaiting", maximumWaiting, in: 1...10_000_000)
             try Self.check("failuresToOpen", failuresToOpen, in: 1...1000)
             try Self.check("operationTimeout", operationTimeout, in: .milliseconds(1) ... .seconds(3600))
@@ -123,6 +128,7 @@ extension Connection.Settings {
         operationTimeout = configuration.operationTimeout.nanoseconds
         connectTimeout = configuration.connectTimeout.nanoseconds
         lineLength = configuration.maximumLine
+        largestValue = configuration.maximumValue
         longestIdle = configuration.maximumIdle.nanoseconds
         authentication = configuration.authentication
         readsBeforeFill = configuration.readsBeforeFill

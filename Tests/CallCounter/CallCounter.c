@@ -19,6 +19,8 @@
 
 #include <dlfcn.h>
 #include <malloc.h>
+#include <stdio.h>
+#include <unistd.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -98,11 +100,22 @@ long call_counter_heap_in_use(void) {
     return (long)(info.uordblks + info.hblkhd);
 }
 
+long call_counter_resident(void) {
+    malloc_trim(0);
+    FILE *statm = fopen("/proc/self/statm", "r");
+    long pages = 0;
+    if (statm == NULL) return 0;
+    if (fscanf(statm, "%*d %ld", &pages) != 1) pages = 0;
+    fclose(statm);
+    return pages * sysconf(_SC_PAGESIZE);
+}
+
 #else
 
 bool call_counter_works(void) { return false; }
 void call_counter_start(void) {}
 call_counts call_counter_stop(void) { return (call_counts){0, 0, 0, 0}; }
 long call_counter_heap_in_use(void) { return 0; }
+long call_counter_resident(void) { return 0; }
 
 #endif

@@ -33,7 +33,8 @@ struct RefusedWriteTests {
         let server = try MemcachedServer(address)
         // Not `try`: Swift 6.3.1 crashes on it in optimized code.
         let handle = try #require(
-            try? Handle(server, host: "127.0.0.1", pollTimeout: 10_000, connectTimeout: 10_000))
+            try? Handle(
+                server, host: "127.0.0.1", pollTimeout: 10_000, connectTimeout: 10_000, largestValue: 1024 * 1024))
         handle.setAcknowledged(false)
         return handle
     }

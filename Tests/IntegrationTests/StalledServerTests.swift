@@ -204,6 +204,38 @@ struct StalledServerTests {
         }
     }
 
+    @Test("a server that hangs under load is asked for everything again soon after it goes on")
+    func recovery() async throws {
+        let server = try MemcachedProcess()
+        defer { server.stop() }
+        try await withServers([server.address], configuration: configuration()) { store async throws in
+            let statistics = CacheStatistics()
+            let cache = Cache(store: store, namespace: "shop", observer: statistics, troubleLevel: nil)
+            let row = cache.cached("row", ttl: .seconds(600)) { (number: Int) in number }
+            for number in 0..<200 { _ = try await row(number) }
+            await cache.drain()
+            /// The share of hits among 640 calls of 64 tasks.
+            func hitRate() async throws -> Double {
+                let before = statistics.snapshot.hits
+                try await withThrowingTaskGroup { group in
+                    for task in 0..<64 {
+                        group.addTask { for call in 0..<10 { _ = try await row((task * 10 + call) % 200) } }
+                    }
+                    try await group.waitForAll()
+                }
+                return Double(statistics.snapshot.hits - before) / 640
+            }
+            #expect(try await hitRate() == 1)
+            server.suspend()
+            while store.status[0].isAvailable { _ = try await row(0) }
+            #expect(try await hitRate() == 0)
+            server.resume()
+            // It takes at most a second, for the probe; the bound is for machines that have much else to do.
+            let time = try await seconds { try await eventually { try await hitRate() >= 0.99 } }
+            #expect(time < 10, "\(time) s")
+        }
+    }
+
     @Test("a server that nothing listens for is probed by the store, and asked when it is there")
     func notYetThere() async throws {
         let server = try MemcachedProcess()

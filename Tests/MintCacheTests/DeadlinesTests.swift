@@ -25,6 +25,19 @@ struct DeadlinesTests {
         #expect(second.value == 0)
     }
 
+    @Test("that were called off keep nothing for as long as they would have slept")
+    func letGo() async throws {
+        weak var gone: Deadlines?
+        do {
+            let deadlines = Deadlines(clock: clock)
+            gone = deadlines
+            deadlines.cancel(deadlines.schedule(after: .seconds(30)) {})
+            _ = deadlines.schedule(after: .seconds(60)) {}
+            try await eventually { clock.sleeping >= 1 }
+        }
+        #expect(gone == nil)
+    }
+
     @Test("of one duration share one sleep, however many there are, and those of another do not wait for it")
     func sharesSleep() async throws {
         let deadlines = Deadlines(clock: clock)

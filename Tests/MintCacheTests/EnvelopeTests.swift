@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import MintCache
@@ -155,21 +156,9 @@ struct EnvelopeTests {
         }
     }
 
-    /// xorshift64* of Marsaglia and Vigna, so that what fails fails again.
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state ^= state >> 12
-            state ^= state << 25
-            state ^= state >> 27
-            return state &* 0x2545_F491_4F6C_DD1D
-        }
-    }
-
     @Test("is read out of hostile bytes only when they are one, and never out of bounds", arguments: UInt64(1)...8)
     func hostileHeaders(seed: UInt64) {
-        var random = Seeded(state: seed)
+        var random = SeededGenerator(seed: seed)
         var (envelopes, stamps) = (0, 0)
         for round in 0..<5_000 {
             let isGeneration = round.isMultiple(of: 10)

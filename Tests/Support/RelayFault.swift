@@ -20,7 +20,7 @@ package enum RelayFault: String, Sendable, CaseIterable {
     case otherKey
     /// An item bears the name of a key that nobody has asked for.
     case foreignKey
-    /// An item says that it is as large as no item can be.
+    /// An item says that it is as large as memory can hardly be.
     case hugeLength
     /// In its place comes an error.
     case error, clientError, serverError
@@ -111,7 +111,7 @@ struct FaultyStream {
                 items[last].value[items[last].value.count / 2] ^= 4
             case .otherKey: (items[0].words[1], items[last].words[1]) = (items[last].words[1], items[0].words[1])
             case .foreignKey: items[last].words[1] = "nobody:asked"
-            case .hugeLength: items[last].words[3] = "4000000000000000000"
+            case .hugeLength: items[last].words[3] = "1000000000"
             default: break
             }
         }

@@ -10,6 +10,8 @@ final class Connection: ServerConnection {
         var connectTimeout: UInt64
         /// In bytes.
         var lineLength: Int
+        /// In bytes.
+        var largestValue: Int
         var longestIdle: UInt64
         var authentication: MemcachedStore.Authentication?
         /// Whether the server acknowledges each write, or they are read back.

@@ -12,7 +12,7 @@ final class Handle {
     let result: UnsafeMutablePointer<memcached_result_st>
 
     init(
-        _ server: MemcachedServer, host: String, pollTimeout: UInt64, connectTimeout: UInt64
+        _ server: MemcachedServer, host: String, pollTimeout: UInt64, connectTimeout: UInt64, largestValue: Int
     ) throws(CacheError) {
         var endpoint = server.endpoint
         if case .tcp(_, let port) = endpoint { endpoint = .tcp(host: host, port: port) }
@@ -28,6 +28,7 @@ final class Handle {
                 (MEMCACHED_BEHAVIOR_CONNECT_TIMEOUT, connectTimeout),
                 (MEMCACHED_BEHAVIOR_RETRY_TIMEOUT, 1),
             ])
+        HandleFactory.limitAllocations(of: memcached, to: largestValue)
         result = .allocate(capacity: 1)
         memcached_result_create(memcached, result)
     }

@@ -1,3 +1,10 @@
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 import CLibMemcached
 import MintCache
 
@@ -24,6 +31,21 @@ enum HandleFactory {
             try check(added, handle, "add the server \(endpoint)")
         }
         return handle
+    }
+
+    /// What the library rounds the size of a value up by, and more.
+    private static let slack = 64 * 1024
+
+    /// Has the library make no room for more than a value of so many bytes: it believes whatever length an answer claims.
+    static func limitAllocations(of handle: UnsafeMutablePointer<memcached_st>, to largestValue: Int) {
+        let limit = UnsafeMutableRawPointer(bitPattern: largestValue + slack)
+        memcached_set_memory_allocators(
+            handle,
+            { _, size, limit in size <= Int(bitPattern: limit) ? malloc(size) : nil },
+            { _, memory, _ in free(memory) },
+            { _, memory, size, limit in size <= Int(bitPattern: limit) ? realloc(memory, size) : nil },
+            { _, count, size, limit in count <= Int(bitPattern: limit) / max(1, size) ? calloc(count, size) : nil },
+            limit)
     }
 
     private static func check(

@@ -90,7 +90,8 @@ struct Opening {
         do throws(CacheError) {
             handle = try Handle(
                 state.server, host: attempt.host, pollTimeout: timeout,
-                connectTimeout: min(timeout, max(1, settings.connectTimeout / 1_000_000)))
+                connectTimeout: min(timeout, max(1, settings.connectTimeout / 1_000_000)),
+                largestValue: settings.largestValue)
         } catch { throw Failure(error: error, isOfAddress: false) }
         let code = firstCommand(handle)
         guard code != .success else { return handle }

@@ -51,6 +51,11 @@ struct ReturnCode: Equatable, CustomStringConvertible {
                 .storeFailure,
                 "memcached at \(server) is full and evicts nothing (-M), or had no room for a large value at this moment"
             )
+        case MEMCACHED_MEMORY_ALLOCATION_FAILURE:
+            CacheError(
+                .storeFailure,
+                "memcached at \(server) has a value of more bytes than the store's configuration allows: raise its "
+                    + "maximumValue, or cache less")
         case MEMCACHED_CLIENT_ERROR:
             CacheError(
                 .storeFailure,

@@ -102,6 +102,7 @@ extension MemcachedServer: CustomStringConvertible {
             case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
             case .unix(let path): path
             }
-        return weight == 1 ? address : "\(address)/?\(weight)"
+        // A path may look as if it ended in a weight.
+        return weight == 1 && !address.contains("/?") ? address : "\(address)/?\(weight)"
     }
 }

@@ -204,7 +204,7 @@ enum EnvelopeCoding {
         return Lease(token: reader.token(), until: reader.time())
     }
 
-    private static func checksum(of bytes: UnsafeRawBufferPointer, for key: StoreKey) -> UInt32 {
+    static func checksum(of bytes: UnsafeRawBufferPointer, for key: StoreKey) -> UInt32 {
         let head = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self))
         let body = WyHash.hash(UnsafeRawBufferPointer(rebasing: bytes[headerSize...]), seed: UInt64(head))
         // Not as the other's seed: the processor works on both at the same time.

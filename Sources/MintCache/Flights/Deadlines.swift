@@ -20,6 +20,7 @@ final class Deadlines: Sendable {
         var done = 0
         /// How many of the rest have not been called off.
         var live = 0
+        var task: Task<Void, Never>?
 
         var first: (ticket: Ticket, deadline: Duration)? { done < waiting.count ? waiting[done] : nil }
 
@@ -49,6 +50,11 @@ final class Deadlines: Sendable {
 
     init(clock: any CacheClock) { self.clock = clock }
 
+    deinit {
+        // Nobody is left to do anything for, and they would sleep for as long as a lease.
+        for line in state.withLock(\.lines).values { line.task?.cancel() }
+    }
+
     /// Does something when a duration is over.
     func schedule(after duration: Duration, _ action: @escaping @Sendable () -> Void) -> Ticket {
         let deadline = clock.elapsed + duration
@@ -61,8 +67,7 @@ final class Deadlines: Sendable {
             state.lines[duration]?.live += 1
             return (ticket, isNewLine)
         }
-        // Detached: it is nobody's in particular.
-        if isNewLine { Task.detached { await self.run(duration) } }
+        if isNewLine { startLine(duration) }
         return ticket
     }
 
@@ -82,14 +87,18 @@ final class Deadlines: Sendable {
         }
     }
 
-    private func run(_ duration: Duration) async {
-        while true {
-            switch next(duration) {
-            case .act(let action): action()
-            case .sleep(let remaining): try? await clock.sleep(for: remaining)
-            case .end: return
+    private func startLine(_ duration: Duration) {
+        // Detached: it is nobody's in particular. It keeps nothing but the clock while it sleeps.
+        let task = Task.detached { [weak self, clock] in
+            while let step = self?.next(duration) {
+                switch step {
+                case .act(let action): action()
+                case .sleep(let remaining): try? await clock.sleep(for: remaining)
+                case .end: return
+                }
             }
         }
+        state.withLock { $0.lines[duration]?.task = task }
     }
 
     private func next(_ duration: Duration) -> Step {

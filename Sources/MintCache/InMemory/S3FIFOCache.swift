@@ -6,18 +6,23 @@
 /// enters the main queue at once. At the end of that, an item that was used goes to its beginning again, up to three
 /// times.
 ///
-/// The queues are doubly linked lists threaded through one array, so that no item costs an allocation of its own.
+/// The queues are doubly linked lists, and the buckets of the index lists, threaded through one array: no item costs an
+/// allocation of its own, and the array and the index grow in steps, so that no call has to move all items.
 struct S3FIFOCache {
     private struct Node {
         var key: StoreKey
         var value: [UInt8]
-        var cas: StoreItem.CAS
-        var expiry: WallTime?
+        var cas: UInt64
+        /// ``latest`` for none.
+        var expiry: WallTime
+        var hash: UInt32
+        /// The next one in its bucket, or among the free places.
+        var next = HashIndex.none
+        var newer = HashIndex.none
+        var older = HashIndex.none
         /// How often it was used since it was last at the end of a queue, at most 3.
         var uses: UInt8 = 0
         var isInMain = false
-        var newer = S3FIFOCache.none
-        var older = S3FIFOCache.none
 
         var size: Int { Self.size(key, value) }
 
@@ -26,14 +31,17 @@ struct S3FIFOCache {
         }
     }
 
+    private typealias Place = UInt32
+
     /// A queue of nodes: its ends, and what its items take.
     private struct Queue {
-        var newest = S3FIFOCache.none
-        var oldest = S3FIFOCache.none
+        var newest = HashIndex.none
+        var oldest = HashIndex.none
         var byteCount = 0
     }
 
-    fileprivate static let none = -1
+    private static let none = HashIndex.none
+    private static let latest = WallTime(microseconds: .max)
     /// The key of a free place.
     private static let nobody = StoreKey(trusted: [UInt8(ascii: "-")])
     /// What an item of the small queue has to be used to move to the main one.
@@ -41,15 +49,16 @@ struct S3FIFOCache {
     private static let mostUses: UInt8 = 3
 
     private let capacity: Int
-    private var places: [StoreKey: Int] = [:]
-    private var nodes: [Node] = []
-    private var free: [Int] = []
+    private var index = HashIndex()
+    private var nodes = SegmentedArray<Node>()
+    /// The first free place.
+    private var free = none
+    private(set) var count = 0
     private var small = Queue()
     private var main = Queue()
-    private var ghosts = GhostQueue()
+    private var ghosts = GhostTable()
     private var lastCAS: UInt64 = 0
 
-    var count: Int { places.count }
     var byteCount: Int { small.byteCount + main.byteCount }
 
     init(capacity: Int) { self.capacity = capacity }
@@ -58,13 +67,13 @@ struct S3FIFOCache {
     ///
     /// - Parameter isUse: whether somebody uses the value. A read that belongs to a write is none.
     mutating func item(_ key: StoreKey, at now: WallTime, isUse: Bool) -> StoreItem? {
-        guard let place = places[key] else { return nil }
-        if let expiry = nodes[place].expiry, expiry <= now {
+        guard let place = place(of: key, hash: Self.hash(key)) else { return nil }
+        if nodes[place].expiry <= now {
             remove(at: place)
             return nil
         }
         if isUse, nodes[place].uses < Self.mostUses { nodes[place].uses += 1 }
-        return StoreItem(value: nodes[place].value, cas: nodes[place].cas)
+        return StoreItem.CAS(rawValue: nodes[place].cas).map { StoreItem(value: nodes[place].value, cas: $0) }
     }
 
     /// Stores a value under a new CAS id, in the room that was made for it before.
@@ -81,21 +90,25 @@ struct S3FIFOCache {
                 .valueTooLarge,
                 "a value of \(value.count) bytes does not fit into a store of \(capacity): raise its capacity")
         }
-        guard let place = places[key] else {
+        let (hash, expiry) = (Self.hash(key), expiry ?? Self.latest)
+        guard let place = place(of: key, hash: hash) else {
             while byteCount + size > capacity { evict(sparing: Self.none) }
-            insert(Node(key: key, value: value, cas: cas, expiry: expiry, isInMain: ghosts.remove(key.hashValue)))
+            insert(
+                Node(
+                    key: StoreKey(trusted: key.bytes.trimmed), value: value.trimmed, cas: lastCAS, expiry: expiry,
+                    hash: UInt32(truncatingIfNeeded: hash), isInMain: ghosts.remove(hash)))
             return cas
         }
         while byteCount - nodes[place].size + size > capacity { evict(sparing: place) }
         resize(place, by: size - nodes[place].size)
-        nodes[place].value = value
-        nodes[place].cas = cas
+        nodes[place].value = value.trimmed
+        nodes[place].cas = lastCAS
         nodes[place].expiry = expiry
         return cas
     }
 
     mutating func remove(_ key: StoreKey) {
-        if let place = places[key] { remove(at: place) }
+        if let place = place(of: key, hash: Self.hash(key)) { remove(at: place) }
     }
 
     mutating func removeAll() {
@@ -105,29 +118,80 @@ struct S3FIFOCache {
         lastCAS = last
     }
 
+    // MARK: Index
+
+    private static func hash(_ key: StoreKey) -> Int { key.hashValue }
+
+    private func place(of key: StoreKey, hash: Int) -> Place? {
+        let hash = UInt32(truncatingIfNeeded: hash)
+        var place = index[index.bucket(of: hash)]
+        while place != Self.none {
+            if nodes[place].hash == hash, nodes[place].key == key { return place }
+            place = nodes[place].next
+        }
+        return nil
+    }
+
+    private mutating func link(_ place: Place) {
+        let bucket = index.bucket(of: nodes[place].hash)
+        nodes[place].next = index[bucket]
+        index[bucket] = place
+    }
+
+    private mutating func unlink(_ place: Place) {
+        let bucket = index.bucket(of: nodes[place].hash)
+        guard index[bucket] != place else {
+            index[bucket] = nodes[place].next
+            return
+        }
+        var before = index[bucket]
+        while nodes[before].next != place { before = nodes[before].next }
+        nodes[before].next = nodes[place].next
+    }
+
+    private mutating func growIndex() {
+        let split = index.grow()
+        var place = index[split]
+        index[split] = Self.none
+        while place != Self.none {
+            let next = nodes[place].next
+            link(place)
+            place = next
+        }
+    }
+
     // MARK: Queues
 
-    private mutating func resize(_ place: Int, by size: Int) {
+    private mutating func resize(_ place: Place, by size: Int) {
         if nodes[place].isInMain { main.byteCount += size } else { small.byteCount += size }
     }
 
     private mutating func insert(_ node: Node) {
-        let place = free.popLast() ?? nodes.endIndex
-        if place == nodes.endIndex { nodes.append(node) } else { nodes[place] = node }
-        places[node.key] = place
+        let place = free == Self.none ? nodes.endIndex : free
+        if place == free {
+            free = nodes[place].next
+            nodes[place] = node
+        } else {
+            nodes.append(node)
+        }
+        count += 1
+        link(place)
+        if count > Int(index.bucketCount) { growIndex() }
         enqueue(place)
     }
 
-    private mutating func remove(at place: Int) {
+    private mutating func remove(at place: Place) {
         dequeue(place)
-        places[nodes[place].key] = nil
+        unlink(place)
+        count -= 1
         nodes[place].key = Self.nobody
         nodes[place].value = []
-        free.append(place)
+        nodes[place].next = free
+        free = place
     }
 
     /// Puts an item at the beginning of its queue.
-    private mutating func enqueue(_ place: Int) {
+    private mutating func enqueue(_ place: Place) {
         resize(place, by: nodes[place].size)
         let newest = nodes[place].isInMain ? main.newest : small.newest
         nodes[place].older = newest
@@ -139,7 +203,7 @@ struct S3FIFOCache {
         }
     }
 
-    private mutating func dequeue(_ place: Int) {
+    private mutating func dequeue(_ place: Place) {
         resize(place, by: -nodes[place].size)
         let (newer, older) = (nodes[place].newer, nodes[place].older)
         if newer != Self.none { nodes[newer].older = older }
@@ -157,7 +221,7 @@ struct S3FIFOCache {
     // MARK: Eviction
 
     /// Makes room by evicting one item, from the small queue as long as the main one has its share or less.
-    private mutating func evict(sparing place: Int) {
+    private mutating func evict(sparing place: Place) {
         if main.byteCount > capacity - capacity / 10 || small.byteCount == 0 {
             evictFromMain(sparing: place)
         } else {
@@ -165,11 +229,11 @@ struct S3FIFOCache {
         }
     }
 
-    private mutating func evictFromSmall(sparing spared: Int) {
+    private mutating func evictFromSmall(sparing spared: Place) {
         while small.oldest != Self.none {
             let place = small.oldest
             if nodes[place].uses < Self.usesForMain, place != spared {
-                ghosts.insert(nodes[place].key.hashValue, most: places.count * 9 / 10)
+                ghosts.insert(Self.hash(nodes[place].key), most: count * 9 / 10)
                 return remove(at: place)
             }
             dequeue(place)
@@ -178,7 +242,7 @@ struct S3FIFOCache {
         }
     }
 
-    private mutating func evictFromMain(sparing spared: Int) {
+    private mutating func evictFromMain(sparing spared: Place) {
         while main.oldest != Self.none {
             let place = main.oldest
             if nodes[place].uses == 0, place != spared { return remove(at: place) }
@@ -189,4 +253,9 @@ struct S3FIFOCache {
             if place == spared, main.oldest == spared { return evictFromSmall(sparing: spared) }
         }
     }
+}
+
+extension [UInt8] {
+    /// The same, without room for more, if it has much of that.
+    fileprivate var trimmed: [UInt8] { capacity > count + 32 ? withUnsafeBufferPointer { Array($0) } : self }
 }

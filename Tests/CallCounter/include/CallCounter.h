@@ -24,4 +24,8 @@ call_counts call_counter_stop(void);
 /// Bytes that are allocated at this moment; 0 where the calls cannot be counted.
 long call_counter_heap_in_use(void);
 
+/// Bytes of this process that are in memory at this moment, after what is free was given back; 0 where the calls cannot be
+/// counted.
+long call_counter_resident(void);
+
 #endif

@@ -28,6 +28,8 @@ struct Costs: Encodable, Sendable {
     var bytesPerWaitingTask = 0
     /// Heap for each value of 100 bytes in an `InMemoryStore`, its key and envelope included.
     var bytesPerCachedItem = 0
+    /// Resident memory of full `InMemoryStore`s as a share of their capacity, by the size of their values.
+    var residentShares: [Int: Double] = [:]
     var groupInvalidation: GroupInvalidation?
 
     /// Ten thousand misses a second, as on two cores.
@@ -37,6 +39,8 @@ struct Costs: Encodable, Sendable {
         progress.show("allocations and memory")
         var costs = Costs()
         if call_counter_works() {
+            // First, as long as nothing lies about that the store could use.
+            for size in [10_000, 1000, 100, 10] { costs.residentShares[size] = try await residentShare(of: size) }
             costs.allocationsPerHit = try await allocationsPerHit()
             costs.bytesPerCachedItem = try await bytesPerCachedItem()
             costs.bytesPerWaitingTask = try await bytesPerWaitingTask()
@@ -53,6 +57,9 @@ struct Costs: Encodable, Sendable {
         guard allocationsPerHit > 0 else { throw BenchFailure("allocations cannot be counted here") }
         guard allocationsPerHit <= 4 else {
             throw BenchFailure("an in-memory hit allocates \(allocationsPerHit) times: it should be at most 4")
+        }
+        for (size, share) in residentShares where abs(share - 1) > 0.1 {
+            throw BenchFailure("a full store of values of \(size) bytes takes \(share) of its capacity: it should be 0.9 to 1.1")
         }
     }
 
@@ -80,6 +87,19 @@ struct Costs: Encodable, Sendable {
         for number in 0..<items { _ = try await cached(number) }
         try await Task.sleep(for: .milliseconds(50))
         return (call_counter_heap_in_use() - before) / items
+    }
+
+    /// Of a store that was filled three times over with values of about a size.
+    private static func residentShare(of size: Int) async throws -> Double {
+        let capacity = 64 * 1024 * 1024
+        let before = call_counter_resident()
+        let store = InMemoryStore(capacity: capacity)
+        for number in 0..<capacity * 3 / (size + 150) {
+            let value = [UInt8](repeating: 1, count: size / 2 + number % size)
+            try await store.set(StoreKey("costs:1:text(\(number))"), to: value, expiry: nil)
+        }
+        let taken = call_counter_resident() - before
+        return Double(taken) / Double(capacity) * (store.byteCount > 0 ? 1 : 0)
     }
 
     /// The server is one that takes connections and says nothing.

@@ -120,6 +120,11 @@ struct Report: Encodable {
                 "An in-memory hit allocated \(number(costs.allocationsPerHit)) times; a waiting task took "
                     + "\(costs.bytesPerWaitingTask) bytes of heap, an in-memory value of 100 bytes "
                     + "\(costs.bytesPerCachedItem).")
+            let shares = costs.residentShares.sorted { $0.key < $1.key }
+                .map { "\(number($0.value)) with values of about \($0.key) bytes" }
+            if !shares.isEmpty {
+                facts.append("A full in-memory store took of its capacity, resident: \(shares.joined(separator: ", ")).")
+            }
             if let group = costs.groupInvalidation {
                 facts.append(
                     "Invalidating a group took \(number(group.small)) µs with 10 values in it and "

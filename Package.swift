@@ -104,5 +104,6 @@ if Context.environment["CACHE_UTILS_FUZZING"] != nil {
     package.targets.append(
         .executableTarget(
             name: "fuzz", dependencies: ["CacheUtils", "Memcached", "MintCache"], path: "Tests/PropertyTests",
-            exclude: ["Corpus", "PropertyTests.swift"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
+            exclude: ["Corpus", "PropertyTests.swift"], swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])])
+    )
 }

@@ -46,7 +46,8 @@ extension MemcachedStore {
             conversationsPerServer: Int = 1, operationTimeout: Duration = .milliseconds(500),
             connectTimeout: Duration = .milliseconds(500), maximumBatch: Int = 256, maximumLine: Int = 8000,
             maximumValue: Int = 64 * 1024 * 1024, maximumWaiting: Int = 100_000,
-            maximumIdle: Duration = .seconds(180), failuresToOpen: Int = 2, acknowledgesWrites: Bool = false, readsBeforeFill: Bool = false, resumesTasks: Bool = true,
+            maximumIdle: Duration = .seconds(180), failuresToOpen: Int = 2, acknowledgesWrites: Bool = false,
+            readsBeforeFill: Bool = false, resumesTasks: Bool = true,
             authentication: Authentication? = nil
         ) {
             self.conversationsPerServer = conversationsPerServer

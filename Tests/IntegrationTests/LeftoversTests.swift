@@ -1,6 +1,5 @@
 #if os(Linux)
 import Foundation
-import MemcachedProcess
 import TestSupport
 import Testing
 
@@ -9,8 +8,7 @@ struct LeftoversTests {
     @Test("leave no thread, no connection and no memory behind, ten thousand of each")
     func nothing() async throws {
         // In a process of its own: the other tests have threads and connections, too.
-        let program = Helpers.folder.appending(path: "soak").path
-        let process = try MemcachedProcess.spawn(program, ["leftovers", "10000"])
+        let process = try Helpers.start("soak", ["leftovers", "10000"])
         var status: Int32 = 0
         try await eventually { waitpid(process, &status, WNOHANG) != 0 }
         #expect(status == 0)

@@ -13,9 +13,8 @@ struct ShieldUnderLoadTests {
         let path = FileManager.default.temporaryDirectory.appending(path: "shield-\(UUID().uuidString)").path
         defer { unlink(path) }
         let board = try ShieldBoard(path: path)
-        let client = Helpers.folder.appending(path: "ShieldClient").path
         let clients = try (0..<ShieldBoard.processes).map {
-            try MemcachedProcess.spawn(client, [server.address, path, "\($0)"])
+            try Helpers.start("ShieldClient", [server.address, path, "\($0)"])
         }
         defer {
             board.mode = .over

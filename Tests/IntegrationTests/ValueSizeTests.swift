@@ -28,7 +28,9 @@ struct ValueSizeTests {
     }
 
     /// A library that made room for it would wait for the rest.
-    @Test("is refused when it is claimed, whatever it claims and whatever follows", arguments: [70_000_000, 1 << 40, .max])
+    @Test(
+        "is refused when it is claimed, whatever it claims and whatever follows",
+        arguments: [70_000_000, 1 << 40, .max])
     func claimed(size: Int) async throws {
         let server = try MemcachedProcess()
         defer { server.stop() }

@@ -16,7 +16,9 @@ extension Property {
         if isMended { EnvelopeCoding.mendChecksum(of: &envelopeBytes, for: valueKey) }
         let envelope = EnvelopeCoding.envelope(in: envelopeBytes[...], for: valueKey)
         decide(about: envelope, under: GroupReading(stamps: [stamp]), at: moment)
-        if case .value(let record) = envelope { decide(about: envelope, under: GroupReading(stamps: record.stamps), at: moment) }
+        if case .value(let record) = envelope {
+            decide(about: envelope, under: GroupReading(stamps: record.stamps), at: moment)
+        }
         guard let envelope else { return nil }
         if EnvelopeCoding.envelope(in: envelopeBytes[...], for: groupKey) != nil { return "it is another key's too" }
         if case .later = envelope { return nil }
@@ -29,7 +31,8 @@ extension Property {
     private static func decide(about envelope: Envelope?, under groups: GroupReading, at now: ReadMachine.Moment) {
         for goal in [ReadMachine.Goal.value, .refresh] {
             var machine = ReadMachine(
-                policy: CachePolicy(staleFor: .seconds(1 << 40), staleIfError: .init(for: .seconds(1 << 40))), goal: goal,
+                policy: CachePolicy(staleFor: .seconds(1 << 40), staleIfError: .init(for: .seconds(1 << 40))),
+                goal: goal,
                 since: .zero)
             let item = StoreItem.CAS(rawValue: 1).map { ReadMachine.ValueItem(cas: $0, envelope: envelope) }
             let read = ReadMachine.Read(item: item, groups: .stamps(groups))
@@ -46,7 +49,9 @@ extension Property {
         var generationBytes = choices.rest()
         if isMended { EnvelopeCoding.mendChecksum(of: &generationBytes, for: groupKey) }
         guard let generation = EnvelopeCoding.generation(in: generationBytes[...], for: groupKey) else { return nil }
-        if EnvelopeCoding.generation(in: generationBytes[...], for: valueKey) != nil { return "it is another key's too" }
+        if EnvelopeCoding.generation(in: generationBytes[...], for: valueKey) != nil {
+            return "it is another key's too"
+        }
         if EnvelopeCoding.envelope(in: generationBytes[...], for: groupKey) != nil { return "it is an envelope too" }
         let again = EnvelopeCoding.encode(generation, for: groupKey)
         if EnvelopeCoding.generation(in: again[...], for: groupKey) != generation { return "it is written as \(again)" }

@@ -100,7 +100,9 @@ private indirect enum Shape {
         case .pair(let first, let second): .pair(first.argument(&choices), second.argument(&choices))
         case .table(let shape):
             .table(
-                Dictionary((0..<choices.number(below: 4)).map { _ in (Exact(choices.text()), shape.argument(&choices)) }) {
+                Dictionary(
+                    (0..<choices.number(below: 4)).map { _ in (Exact(choices.text()), shape.argument(&choices)) }
+                ) {
                     first, _ in first
                 })
         }

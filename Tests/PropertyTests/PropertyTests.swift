@@ -32,7 +32,9 @@ struct PropertyTests {
     func random(property: Property) {
         var random = SeededGenerator(seed: 2)
         for _ in 0..<2000 {
-            let bytes = (0..<Int.random(in: 0...80, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0...80, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             #expect(property.flaw(bytes) == nil, "\(bytes)")
         }
     }

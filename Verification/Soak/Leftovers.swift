@@ -28,7 +28,8 @@ struct Leftovers {
             let local = Cache(store: InMemoryStore(), namespace: "leftovers", policy: policy)
                 .cached("row", ttl: .seconds(60)) { (number: Int) in number }
             _ = try await (row(number % 100), local(number))
-            if number.isMultiple(of: 3) { try await cache.invalidate(group: "rows") }
+            // On a machine that is busy it may not arrive.
+            if number.isMultiple(of: 3) { try? await cache.invalidate(group: "rows") }
             // Who forgets to shut a store down drops it all the same.
             if number.isMultiple(of: 2) { await store.shutdown() }
         }

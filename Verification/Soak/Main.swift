@@ -6,7 +6,9 @@ import Foundation
 enum Main {
     static func main() async throws {
         let arguments = Array(CommandLine.arguments.dropFirst())
-        if arguments.first == "leftovers", let count = arguments.last.flatMap({ Int($0) }) { return try await drop(count) }
+        if arguments.first == "leftovers", let count = arguments.last.flatMap({ Int($0) }) {
+            return try await drop(count)
+        }
         guard arguments.count == 2, let seconds = Double(arguments[0]), seconds >= 20 else {
             print("usage: soak SECONDS PLOT.svg, with 20 seconds or more")
             exit(2)

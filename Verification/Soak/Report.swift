@@ -78,7 +78,7 @@ struct Report {
 
     var plot: Chart {
         Chart(
-            title: "A soak of \(Int((seconds / 60).rounded())) minutes: servers killed, stopped and taken from the list in turn",
+            title: "A soak of \(Int(seconds)) seconds: servers killed, stopped and taken from the list in turn",
             panels: Self.measures.map { measure in
                 Chart.Panel(name: measure.name, points: samples.map { ($0.time, measure.value($0)) })
             })

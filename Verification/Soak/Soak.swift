@@ -7,7 +7,7 @@ import Synchronization
 /// A cache on three servers under constant load, the servers killed, stopped and taken from the list in turn.
 final class Soak: Sendable {
     private static let tasks = 200
-    private static let pause = Duration.milliseconds(20)
+    private static let pause = Duration.milliseconds(100)
     private static let rows = 20_000
 
     private let seconds: Double
@@ -93,7 +93,11 @@ final class Soak: Sendable {
                         let number = Int(pow(Double.random(in: 0..<1), 3) * Double(Self.rows))
                         callsUnderWay.add(1, ordering: .relaxed)
                         do {
-                            if number.isMultiple(of: 2) { _ = try await row(number) } else { _ = try await text(number) }
+                            if number.isMultiple(of: 2) {
+                                _ = try await row(number)
+                            } else {
+                                _ = try await text(number)
+                            }
                         } catch {
                             failures.add(1, ordering: .relaxed)
                         }
@@ -133,8 +137,8 @@ final class Soak: Sendable {
 
     private func invalidate(during time: Duration) async throws {
         let end = ContinuousClock.now + time
+        try? await cache.invalidate(group: "rows")
         while ContinuousClock.now < end {
-            try? await cache.invalidate(group: "rows")
             try? await text.invalidate(Int.random(in: 0..<Self.rows))
             try await Task.sleep(for: time / 5)
         }

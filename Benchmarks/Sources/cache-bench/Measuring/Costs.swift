@@ -59,7 +59,8 @@ struct Costs: Encodable, Sendable {
             throw BenchFailure("an in-memory hit allocates \(allocationsPerHit) times: it should be at most 4")
         }
         for (size, share) in residentShares where abs(share - 1) > 0.1 {
-            throw BenchFailure("a full store of values of \(size) bytes takes \(share) of its capacity: it should be 0.9 to 1.1")
+            throw BenchFailure(
+                "a full store of values of \(size) bytes takes \(share) of its capacity: it should be 0.9 to 1.1")
         }
     }
 

@@ -123,7 +123,8 @@ struct Report: Encodable {
             let shares = costs.residentShares.sorted { $0.key < $1.key }
                 .map { "\(number($0.value)) with values of about \($0.key) bytes" }
             if !shares.isEmpty {
-                facts.append("A full in-memory store took of its capacity, resident: \(shares.joined(separator: ", ")).")
+                facts.append(
+                    "A full in-memory store took of its capacity, resident: \(shares.joined(separator: ", ")).")
             }
             if let group = costs.groupInvalidation {
                 facts.append(

@@ -23,6 +23,7 @@ extension MemcachedStore {
             // Somebody may have looked up a server, and be about to ask it.
             try? await Task.sleep(for: pause)
             for client in gone { client.close() }
+            fleet.left(gone)
         }.value
     }
 
@@ -38,7 +39,6 @@ extension MemcachedStore {
     ///
     /// - Returns: the clients of servers that are in no list any more.
     private func replaceClients(_ lists: ServerLists) throws -> [ServerClient] {
-        var gone: [ServerClient] = []
         try fleet.replace { fleet in
             guard !isClosed else { throw CacheError(.shutDown, "this store was shut down: make a new one") }
             if lists.isSame(as: fleet.lists) { return nil }
@@ -55,9 +55,7 @@ extension MemcachedStore {
                 for client in added { client.close() }
                 throw error
             }
-            gone = Array(kept.values)
             return Fleet(lists, clients)
         }
-        return gone
     }
 }

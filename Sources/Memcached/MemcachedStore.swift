@@ -114,7 +114,7 @@ public final class MemcachedStore: CacheStore {
     /// Lets the threads end when they have done what is queued.
     private func close() {
         guard !isShutDown.exchange(true, ordering: .sequentiallyConsistent) else { return }
-        for client in fleet.clientsSoFar { client.close() }
+        for client in fleet.openClients { client.close() }
     }
 
     /// Finishes what is queued and ends the threads; one that a task keeps ends when the task waits. Using the store

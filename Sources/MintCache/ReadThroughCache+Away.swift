@@ -1,14 +1,5 @@
 /// What calls get while the store cannot be asked.
 extension ReadThroughCache {
-    /// The way of a call whose first read has failed: a value that is held, where the policy says so, or else a load.
-    @inline(never)
-    func whenAway<Value: Sendable>(
-        _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
-    ) async throws -> Value {
-        if let value: Value = heldValue(of: entry) { return value }
-        return try await withinPatience(nil, entry, coder, load)
-    }
-
     /// A value that is held, and may be served: reported.
     func heldValue<Value: Sendable>(of entry: CacheEntry) -> Value? {
         guard entry.policy.whenAway.isHolding, !pending.names(entry, in: store),
@@ -22,30 +13,34 @@ extension ReadThroughCache {
     @inline(never)
     func hold(_ value: some Sendable, _ entry: CacheEntry, _ record: CachedRecord, _ order: UInt64) {
         let until = record.freshUntil + (record.isSettling ? .zero : entry.policy.staleFor)
-        hold(value, entry, size: record.payload.bytes.count, order, until: until)
+        hold(value, entry, size: record.payload.bytes.count, order, since: clock.elapsed, until: until)
     }
 
     /// Holds what was loaded while the store could not be asked: as good as what the store would have said.
     func hold<Value: Sendable>(
-        loaded value: Value, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ order: UInt64
+        loaded value: Value, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ order: UInt64,
+        since began: Duration
     ) {
         guard entry.policy.whenAway.isHolding, let ttl = coder.lifetime(of: value),
             let payload = try? coder.encode(value)
         else { return }
-        hold(value, entry, size: payload.bytes.count, order, until: clock.now + ttl + entry.policy.staleFor)
+        let until = clock.now + ttl + entry.policy.staleFor
+        hold(value, entry, size: payload.bytes.count, order, since: began, until: until)
     }
 
-    /// Holds what was loaded and stored.
+    /// Holds what was loaded, and stored unless the store has failed meanwhile.
     func hold<Value: Sendable>(_ landing: Landing<Value>, _ flight: Flight<Value>, _ loaded: Fill.Loaded) {
         guard flight.entry.policy.whenAway.isHolding, !loaded.isSettling, case .success(let value) = landing.result
         else { return }
         let until = clock.now + loaded.ttl + flight.entry.policy.staleFor
-        hold(value, flight.entry, size: loaded.payload.bytes.count, flight.order, until: until)
+        hold(
+            value, flight.entry, size: loaded.payload.bytes.count, flight.order, since: clock.elapsed - landing.took,
+            until: until)
     }
 
     private func hold(
-        _ value: some Sendable, _ entry: CacheEntry, size: Int, _ order: UInt64, until: WallTime
+        _ value: some Sendable, _ entry: CacheEntry, size: Int, _ order: UInt64, since began: Duration, until: WallTime
     ) {
-        held.hold(value, under: entry.key, size: size, order: order, at: clock.elapsed, until: until)
+        held.hold(value, under: entry.key, size: size, order: order, at: began, until: until)
     }
 }

@@ -14,6 +14,7 @@ extension ReadThroughCache {
         let policy = policy.bounded
         try await send(targets) { target in
             let key = target.key
+            defer { self.held.invalidate(key, settlingUntil: self.clock.elapsed) }
             switch target.kind {
             case .value:
                 try await self.onParts(of: key) { try await self.expire(key, policy, in: $0) }

@@ -68,6 +68,8 @@ extension ReadThroughCache {
 
     func perform(_ target: InvalidationTarget, settlingFor window: Duration) async throws {
         let key = target.key
+        // Also where it fails, or has nothing to do any more.
+        defer { held.invalidate(key, settlingUntil: clock.elapsed + window) }
         switch target.kind {
         case .value:
             failures.forget(key)
@@ -103,7 +105,6 @@ extension ReadThroughCache {
     /// Removes what stands under a key wherever it may be read.
     func remove(_ key: StoreKey, settlingFor window: Duration = .zero) async throws {
         try await onParts(of: key) { try await self.remove(key, settlingFor: window, in: $0) }
-        held.invalidate(key)
     }
 
     func remove(_ key: StoreKey, settlingFor window: Duration, in part: any CacheStore) async throws {
@@ -142,7 +143,6 @@ extension ReadThroughCache {
             // since the first one may have arrived, and arriving again would undo an invalidation that came between.
             try await put()
         }
-        held.invalidate(group)
     }
 
     /// Writes what makes invalid what stood there. Where there is no room for it, removing that does so too.

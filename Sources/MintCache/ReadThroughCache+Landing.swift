@@ -29,9 +29,8 @@ extension ReadThroughCache {
         let outcome = outcome(of: landing, flight, coder, pause)
         if case .value = outcome { flight.landed.resolve(landing.result.map { $0 }) }
         flight.landed.resolve(.success(nil))
-        if await end(flight, outcome) == .stored, case .value(let loaded) = outcome {
-            hold(landing, flight, loaded)
-        }
+        let end = await end(flight, outcome)
+        if end == .stored || end == .failed, case .value(let loaded) = outcome { hold(landing, flight, loaded) }
     }
 
     /// Fills the register, and sees to it that nobody waits for the lease any more.

@@ -14,6 +14,8 @@ extension ReadThroughCache {
             place.leave()
             return (other, nil)
         }
+        // The store has said that there is no fresh value.
+        if entry.policy.whenAway.isHolding { held.drop(entry.key) }
         underWay.begin()
         // However long the load takes, nobody waits for it longer than its lease runs.
         letGo(flight, after: entry.policy.leaseFor)

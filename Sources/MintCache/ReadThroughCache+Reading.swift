@@ -198,15 +198,18 @@ extension ReadThroughCache {
         _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>,
         isSettling: Bool = false, reason: CacheEvent.Reason? = .storeTrouble
     ) async throws -> Value {
+        if reason == .storeTrouble, let value: Value = heldValue(of: entry) { return value }
         try LoadFrame.check(entry.key, of: self)
         let gates = gates(of: entry)
         let value = try await unleased.value(
             of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller,
             isAlone: gates.count < self.gates(of: entry, isPartOfLoad: false).count
         ) { [self] in
-            let order = held.order
+            let (order, began) = (held.order, clock.elapsed)
             let loaded = try await run(load, for: entry, placeInTurn(for: entry, gates), isSettling: isSettling)
-            if reason == .storeTrouble, loaded.reported == nil { hold(loaded: loaded.value, entry, coder, order) }
+            if reason == .storeTrouble, loaded.reported == nil, !isSettling {
+                hold(loaded: loaded.value, entry, coder, order, since: began)
+            }
             return loaded.value
         }
         return served(value, .miss, entry, reason)

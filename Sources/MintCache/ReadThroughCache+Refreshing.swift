@@ -16,7 +16,7 @@ extension ReadThroughCache {
         let value = try await refreshes.value(
             of: entry.key, in: self, bound: entry.policy.longestLease * 2, start: .forCaller, isAlone: isAlone
         ) { [self] in try await refreshAlone(entry, coder, load) }
-        held.invalidate(entry.key)
+        held.invalidate(entry.key, settlingUntil: clock.elapsed)
         report(.miss, entry, reason: .refresh)
         return value
     }
@@ -87,7 +87,7 @@ extension ReadThroughCache {
         let end = try? await flight.ownFill.value()
         if end == .stored || end == .released { return }
         // Where nothing was there to be served, what has come since is newer.
-        if let old = flight.acquisition.kept?.identity { await remove(old, entry) }
+        if let old = flight.acquisition.kept?.identity { await remove(old, entry, in: flight.store) }
     }
 
     /// A load without a lease, and the removal of whatever is cached or being loaded, which may be older.
@@ -101,9 +101,8 @@ extension ReadThroughCache {
     }
 
     /// Removes a value that was to be replaced. A load that runs on it is newer, and keeps its lease.
-    private func remove(_ old: LoadToken, _ entry: CacheEntry) async {
+    private func remove(_ old: LoadToken, _ entry: CacheEntry, in part: any CacheStore) async {
         do {
-            let part = store.part(of: entry.key).store
             for _ in 0..<3 {
                 guard let item = try await part.getForUpdate(entry.key) else { return }
                 let current = EnvelopeCoding.envelope(in: item.value, for: entry.key)

@@ -65,7 +65,7 @@ public final class ReadThroughCache: Sendable {
         of entry: CacheEntry, _ coder: any PayloadCoder<Value>, load: @autoclosure () -> Loader<Value>
     ) async throws -> Value {
         let order = held.order
-        guard let answer = try await ask(for: entry) else { return try await whenAway(entry, coder, load()) }
+        guard let answer = try await ask(for: entry) else { return try await withinPatience(nil, entry, coder, load()) }
         let read: ReadMachine.Read
         // Most calls end here.
         do { return try hit(in: consume answer, entry, coder, order) } catch let noHit as NoHit { read = noHit.read }

@@ -98,7 +98,7 @@ struct HeldValuesTests {
         #expect(try await value(7) == 2)
     }
 
-    enum Invalidation: CaseIterable { case key, group, failedKey, failedGroup, refresh }
+    enum Invalidation: CaseIterable { case key, group, failedKey, failedGroup, refresh, expiry }
 
     @Test("nothing is served that was invalidated here", arguments: Invalidation.allCases)
     func invalidated(_ how: Invalidation) async throws {
@@ -114,6 +114,7 @@ struct HeldValuesTests {
         case .failedKey: await #expect(throws: (any Error).self) { try await value.invalidate(7) }
         case .failedGroup: await #expect(throws: (any Error).self) { try await cache.invalidate(group: "g") }
         case .refresh: #expect(try await value.refresh(7) == 2)
+        case .expiry: try await value.expire(7)
         }
         let before = loads.value
         store.setDown(true)
@@ -154,5 +155,42 @@ struct HeldValuesTests {
         for number in 1...2 { #expect(try await failing() == number) }
         for _ in 1...2 { #expect(try await nothing() == nil) }
         #expect(loads.value == 4 && statistics.snapshot.held == 0)
+    }
+
+    @Test("nothing is held that was loaded in the window of an invalidation")
+    func settling() async throws {
+        let value = function(.serveHeld(for: .seconds(60)))
+        _ = try await value(7)
+        await cache.drain()
+        try await value.invalidate(7, settlingFor: .seconds(5))
+        store.setDown(true)
+        for number in 2...3 { #expect(try await value(7) == number) }
+        clock.advance(by: .seconds(6))
+        #expect(try await value(7) == 4)
+        #expect(try await value(7) == 4)
+    }
+
+    @Test("what was loaded last is held also when it could not be stored, and not what was there before")
+    func failedFill() async throws {
+        let value = function(.serveHeld(for: .seconds(60)))
+        try await readAndAway(value)
+        store.setDown(false)
+        _ = try await memory.delete(value.key(7))
+        store.next(.compareAndSwap, .failBefore)
+        #expect(try await value(7) == 2)
+        try await eventually { statistics.snapshot.storeTroubles > 0 }
+        store.setDown(true)
+        try await eventually { try await value.peek(7) == 2 }
+    }
+
+    @Test("a held value is served whichever step finds that the store is away")
+    func laterStep() async throws {
+        let value = function(.serveHeld(for: .seconds(60)))
+        try await readAndAway(value)
+        store.setDown(false)
+        clock.advance(by: .seconds(1))
+        store.next(.get, .failBefore)
+        #expect(try await value(7) == 1)
+        #expect(statistics.snapshot.held == 1 && loads.value == 1)
     }
 }

@@ -35,8 +35,8 @@ struct HeldValuesTableTests {
     @Test("remembers so many invalidations one by one, and forgets none of the others")
     func invalidations() throws {
         try hold(1)
-        table.invalidate(try StoreKey("key1"))
-        for number in 0..<20_000 { table.invalidate(try StoreKey("other\(number)")) }
+        table.invalidate(try StoreKey("key1"), settlingUntil: .zero)
+        for number in 0..<20_000 { table.invalidate(try StoreKey("other\(number)"), settlingUntil: .zero) }
         #expect(try value(1) == nil)
         try hold(2)
         #expect(try value(2) == 2)

@@ -20,7 +20,7 @@ final class Deadlines: Sendable {
         var done = 0
         /// How many of the rest have not been called off.
         var live = 0
-        var task: Task<Void, Never>?
+        let task: Task<Void, Never>
 
         var first: (ticket: Ticket, deadline: Duration)? { done < waiting.count ? waiting[done] : nil }
 
@@ -52,23 +52,21 @@ final class Deadlines: Sendable {
 
     deinit {
         // Nobody is left to do anything for, and they would sleep for as long as a lease.
-        for line in state.withLock(\.lines).values { line.task?.cancel() }
+        for line in state.withLock(\.lines).values { line.task.cancel() }
     }
 
     /// Does something when a duration is over.
     func schedule(after duration: Duration, _ action: @escaping @Sendable () -> Void) -> Ticket {
         let deadline = clock.elapsed + duration
-        let (ticket, isNewLine) = state.withLock { state in
+        return state.withLock { state in
             state.tickets += 1
             let ticket = Ticket(number: state.tickets, duration: duration)
             state.actions[ticket] = action
-            let isNewLine = state.lines[duration] == nil
-            state.lines[duration, default: Line()].waiting.append((ticket, deadline))
+            if state.lines[duration] == nil { state.lines[duration] = Line(task: start(duration)) }
+            state.lines[duration]?.waiting.append((ticket, deadline))
             state.lines[duration]?.live += 1
-            return (ticket, isNewLine)
+            return ticket
         }
-        if isNewLine { startLine(duration) }
-        return ticket
     }
 
     /// Calls an action off, and lets go of it.
@@ -87,9 +85,10 @@ final class Deadlines: Sendable {
         }
     }
 
-    private func startLine(_ duration: Duration) {
+    /// Starts the task of a line.
+    private func start(_ duration: Duration) -> Task<Void, Never> {
         // Detached: it is nobody's in particular. It keeps nothing but the clock while it sleeps.
-        let task = Task.detached { [weak self, clock] in
+        Task.detached { [weak self, clock] in
             while let step = self?.next(duration) {
                 switch step {
                 case .act(let action): action()
@@ -98,7 +97,6 @@ final class Deadlines: Sendable {
                 }
             }
         }
-        state.withLock { $0.lines[duration]?.task = task }
     }
 
     private func next(_ duration: Duration) -> Step {

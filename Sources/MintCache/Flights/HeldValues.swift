@@ -40,11 +40,25 @@ final class HeldValues: Sendable {
         }
     }
 
+    private struct Invalidation {
+        /// When it was, in the order of all that happens here.
+        var order: UInt64
+        /// Until when what is loaded is settling.
+        var settlingUntil: Duration
+
+        func concerns(_ held: Held) -> Bool { held.order < order || held.vouchedAt < settlingUntil }
+    }
+
     private struct Invalidations {
-        /// When, in the order of all that happens here, each key was invalidated last.
-        var last: [StoreKey: UInt64] = [:]
-        /// What was vouched for before that may have been invalidated by one that is not remembered.
-        var forgotten: UInt64 = 0
+        /// Of each key, the last one.
+        var last: [StoreKey: Invalidation] = [:]
+        /// Of those that are not remembered one by one, the last of all.
+        var forgotten = Invalidation(order: 0, settlingUntil: .zero)
+
+        mutating func forget(_ invalidation: Invalidation) {
+            forgotten.order = max(forgotten.order, invalidation.order)
+            forgotten.settlingUntil = max(forgotten.settlingUntil, invalidation.settlingUntil)
+        }
     }
 
     private final class LockedShard: Sendable {
@@ -54,6 +68,8 @@ final class HeldValues: Sendable {
     private let shards = (0..<shardCount).map { _ in LockedShard() }
     private let invalidations = Mutex(Invalidations())
     private let lastOrder = Atomic<UInt64>(0)
+    /// Whether anything was ever held. Until then invalidations are not remembered.
+    private let isUsed = Atomic(false)
 
     /// Where in the order of all that happens here a read begins.
     var order: UInt64 { lastOrder.load(ordering: .acquiring) }
@@ -63,14 +79,20 @@ final class HeldValues: Sendable {
     /// - Parameters:
     ///   - size: of its payload in bytes. One that would take a shard for itself is not held.
     ///   - order: where the read or the load began that it is from.
+    ///   - time: when a load began, or a read was answered.
     ///   - until: it is not served after that.
     func hold(
-        _ value: some Sendable, under key: StoreKey, size: Int, order: UInt64, at now: Duration, until: WallTime
+        _ value: some Sendable, under key: StoreKey, size: Int, order: UInt64, at time: Duration, until: WallTime
     ) {
         guard size <= Self.mostBytes / Self.shardCount / 4 else { return }
-        let held = Held(value: value, size: size, order: order, vouchedAt: now, until: until)
+        if !isUsed.exchange(true, ordering: .sequentiallyConsistent) {
+            // Whoever invalidates from now on sees that, or its number is seen here.
+            let order = lastOrder.load(ordering: .sequentiallyConsistent)
+            invalidations.withLock { $0.forget(Invalidation(order: order, settlingUntil: .zero)) }
+        }
+        let held = Held(value: value, size: size, order: order, vouchedAt: time, until: until)
         withShard(of: key) { shard in
-            if let older = shard.values[key], older.order > order { return }
+            if let newer = shard.values[key], (newer.order, newer.vouchedAt) > (order, time) { return }
             shard.put(held, under: key)
         }
     }
@@ -83,22 +105,34 @@ final class HeldValues: Sendable {
             now.elapsed - held.vouchedAt <= entry.policy.whenAway.heldFor, now.wall < held.until
         else { return nil }
         let isInvalid = invalidations.withLock { invalidations in
-            held.order < invalidations.forgotten
-                || ([entry.key] + entry.groups).contains { held.order < invalidations.last[$0, default: 0] }
+            invalidations.forgotten.concerns(held)
+                || ([entry.key] + entry.groups).contains { invalidations.last[$0]?.concerns(held) == true }
         }
         return isInvalid ? nil : held.value as? Value
     }
 
-    /// A value or a group is invalid from now on: what was read before is not served.
-    func invalidate(_ key: StoreKey) {
+    /// A value or a group is invalid from now on: what was read before is not served, nor what was loaded before a time.
+    func invalidate(_ key: StoreKey, settlingUntil: Duration) {
+        let order = lastOrder.add(1, ordering: .sequentiallyConsistent).newValue
+        let isUsed = isUsed.load(ordering: .sequentiallyConsistent)
+        let invalidation = Invalidation(order: order, settlingUntil: settlingUntil)
         invalidations.withLock { invalidations in
-            invalidations.last[key] = lastOrder.add(1, ordering: .acquiringAndReleasing).newValue
+            guard isUsed else { return invalidations.forget(invalidation) }
+            if let last = invalidations.last[key], last.order > order { return }
+            invalidations.last[key] = invalidation
             guard invalidations.last.count > Self.mostInvalidations else { return }
-            let oldest = invalidations.last.sorted { $0.value < $1.value }.prefix(Self.mostInvalidations / 2)
-            for (key, order) in oldest {
+            let oldest = invalidations.last.sorted { $0.value.order < $1.value.order }
+            for (key, invalidation) in oldest.prefix(Self.mostInvalidations / 2) {
                 invalidations.last[key] = nil
-                invalidations.forgotten = order
+                invalidations.forget(invalidation)
             }
+        }
+    }
+
+    /// Holds the value no longer.
+    func drop(_ key: StoreKey) {
+        withShard(of: key) { shard in
+            if let held = shard.values.removeValue(forKey: key) { shard.bytes -= held.size }
         }
     }
 

@@ -134,21 +134,22 @@ extension CacheStore {
     /// Only the same number.
     public func accepts(listNumber: UInt32, for key: StoreKey) -> Bool { listNumber == self.listNumber }
 
-    /// Writes values one after the other, and then reads.
+    /// Writes values to the part that has the item, one after the other, and then reads.
     public func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        let part = part(of: key).store
         for write in writes {
-            _ = try await self.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
         }
         return try await get(key, with: others)
     }
 
-    /// Reads an item and others that go with it.
+    /// Reads an item and others from the part that has the item.
     public func get(
         _ key: StoreKey, with others: [StoreKey]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        let items = try await get([key] + others)
+        let items = try await part(of: key).store.get([key] + others)
         guard items.count == others.count + 1 else {
             throw CacheError(
                 .storeFailure,

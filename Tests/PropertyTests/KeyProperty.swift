@@ -3,7 +3,7 @@ import Foundation
 import MintCache
 
 extension Property {
-    /// Two keys of any arguments, names, versions and namespaces are legal, and equal where what they were made of is, to
+    /// Two keys of any names, versions and namespaces, and of any arguments of one type, are legal, and equal where what they were made of is, to
     /// the byte.
     static let key = Property(name: "key") { bytes in
         var choices = Choices(bytes)

@@ -23,7 +23,7 @@ final class Timekeeper: Sendable {
     /// Workers that it has not looked after yet.
     private let newcomers: Mutex<[any Worker]>
 
-    /// - Parameter workers: at least one, whom to look after from the beginning.
+    /// - Parameter workers: whom to look after from the beginning. There is at least one by the time that it runs.
     init(_ workers: [any Worker] = []) { newcomers = Mutex(workers) }
 
     /// Looks after some more workers.

@@ -5,7 +5,7 @@ struct HashIndex {
     static let none = UInt32.max
 
     private var heads = SegmentedArray<UInt32>()
-    /// The largest power of two that is not more than the number of buckets.
+    /// A power of two; there are up to twice as many buckets.
     private var level: UInt32 = 1
 
     init() { heads.append(Self.none) }

@@ -1,4 +1,4 @@
-/// An array that grows by a segment at a time: what is in it is not moved, and its memory is what it needs.
+/// An array that grows by segments of 1,024 elements: to append moves no more than the last of them, however many there are.
 struct SegmentedArray<Element> {
     private static var bits: UInt32 { 10 }
     private static var mask: UInt32 { (1 << bits) - 1 }

@@ -94,10 +94,11 @@ public struct CachePolicy: Sendable {
         /// Its own load, or one that it shares.
         public static let load = WhenAway(heldFor: .zero)
 
-        /// A value that this process holds, since it was read in the store or loaded at most so long ago, and that was not
-        /// invalidated in this process since; else a load.
+        /// A value that this cache holds, since it was read in the store or its load began at most so long ago, and that was
+        /// neither invalidated nor expired by this cache since; else a load.
         ///
-        /// **What is invalidated elsewhere meanwhile is served all the same**: this is the one exception from I1 and I2.
+        /// **What is invalidated elsewhere meanwhile is served all the same**, by another cache of this process, too: this is
+        /// the one exception from I1 and I2.
         /// Such an answer is reported as ``CacheEvent/Kind/held``. Up to 16,384 values of a cache are held, decoded, whose
         /// payloads take 64 MB at most, and each costs a hit a little more.
         public static func serveHeld(for duration: Duration) -> WhenAway {

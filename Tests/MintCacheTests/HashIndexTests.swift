@@ -11,10 +11,9 @@ struct HashIndexTests {
         var next = SegmentedArray<UInt32>()
 
         mutating func add(_ hash: UInt32) {
-            let place = hashes.endIndex
             hashes.append(hash)
             next.append(HashIndex.none)
-            link(place)
+            link(hashes.endIndex - 1)
             guard hashes.endIndex > index.bucketCount else { return }
             let split = index.grow()
             var place = index[split]

@@ -41,11 +41,19 @@ enum HandleFactory {
         let limit = UnsafeMutableRawPointer(bitPattern: largestValue + slack)
         memcached_set_memory_allocators(
             handle,
-            { _, size, limit in size <= Int(bitPattern: limit) ? malloc(size) : nil },
+            { _, size, limit in HandleFactory.isWithin(limit, size) ? malloc(size) : nil },
             { _, memory, _ in free(memory) },
-            { _, memory, size, limit in size <= Int(bitPattern: limit) ? realloc(memory, size) : nil },
-            { _, count, size, limit in count <= Int(bitPattern: limit) / max(1, size) ? calloc(count, size) : nil },
+            { _, memory, size, limit in HandleFactory.isWithin(limit, size) ? realloc(memory, size) : nil },
+            { _, count, size, limit in
+                let (product, overflow) = count.multipliedReportingOverflow(by: size)
+                return !overflow && HandleFactory.isWithin(limit, product) ? calloc(count, size) : nil
+            },
             limit)
+    }
+
+    /// Whether a size is within a limit. One of the upper half of what C has is negative here.
+    private static func isWithin(_ limit: UnsafeMutableRawPointer?, _ size: Int) -> Bool {
+        (0...Int(bitPattern: limit)).contains(size)
     }
 
     private static func check(

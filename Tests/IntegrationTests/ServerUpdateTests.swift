@@ -53,19 +53,7 @@ struct ServerUpdateTests {
             for (index, step) in Step.all(lists).enumerated() {
                 for ahead in processes {
                     try await step.take(ahead.store)
-                    for number in 0..<40 {
-                        if (number / 2 + index).isMultiple(of: 3) {
-                            versions[number] = await rows.update(number)
-                            let process = processes[number % 2]
-                            try await process.row.invalidate(number)
-                            try await process.cache.invalidate(group: "rows")
-                        }
-                        for process in processes {
-                            #expect(try await process.row(number) == versions[number])
-                            #expect(try await process.grouped(number) == versions[number])
-                            await process.cache.drain()
-                        }
-                    }
+                    try await ServerListTests.change(rows, &versions, at: index, in: processes)
                 }
             }
             for process in processes { await process.store.shutdown() }

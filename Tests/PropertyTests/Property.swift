@@ -14,8 +14,6 @@ struct Choices {
 
     init(_ bytes: [UInt8]) { self.bytes = bytes[...] }
 
-    var isEmpty: Bool { bytes.isEmpty }
-
     mutating func byte() -> UInt8 { bytes.popFirst() ?? 0 }
 
     mutating func number(below limit: UInt8) -> UInt8 { byte() % limit }

@@ -5,7 +5,7 @@ import MemcachedProcess
 enum Helpers {
     /// Starts one, which leaves the processor to the tests beside it when they need it.
     static func start(_ name: String, _ arguments: [String]) throws -> pid_t {
-        try MemcachedProcess.spawn("nice", ["-n", "19", folder.appending(path: name).path] + arguments)
+        try ChildProcess.spawn("nice", ["-n", "19", folder.appending(path: name).path] + arguments)
     }
 
     /// Where the tests and their helpers were built.

@@ -66,7 +66,7 @@ private enum Python {
     }
 
     private static func status(_ arguments: [String]) -> Int32? {
-        guard let process = try? MemcachedProcess.spawn(program, arguments) else { return nil }
+        guard let process = try? ChildProcess.spawn(program, arguments) else { return nil }
         var status: Int32 = 0
         waitpid(process, &status, 0)
         return status

@@ -27,8 +27,11 @@ struct StressTests {
         configuration.resumesTasks = resumesTasks
         let store = try MemcachedStore(servers: servers.map(\.address), configuration: configuration)
         let end = ContinuousClock.now + .seconds(seconds)
-        let isOver = Counter()
-        let chaos = Thread { Self.disturb(servers, until: isOver) }
+        let (isOver, chaosEnded) = (Counter(), Counter())
+        let chaos = Thread {
+            Self.disturb(servers, until: isOver)
+            chaosEnded.increment()
+        }
         chaos.start()
         let tally = try await withThrowingTaskGroup(of: Tally.self) { group in
             for number in 0..<64 { group.addTask { try await Self.call(store, number, until: end) } }
@@ -42,7 +45,7 @@ struct StressTests {
         isOver.increment()
         // Each call has come back, since each task has ended.
         #expect(tally.found > 0 && tally.cancelled > 0, "\(tally)")
-        while !chaos.isFinished { try await Task.sleep(for: .milliseconds(50)) }
+        try await eventually { chaosEnded.value == 1 }
         for key in try (0..<100).map({ try StoreKey("after:\($0)") }) {
             try await eventually {
                 do {

@@ -2,16 +2,15 @@ import Foundation
 import Synchronization
 
 #if canImport(Darwin)
-package import Darwin
+import Darwin
 #elseif canImport(Glibc)
-package import Glibc
+import Glibc
 #elseif canImport(Musl)
-package import Musl
+import Musl
 #endif
 
-/// A memcached server that a test started. It ends with ``stop()``, and in any case with this process, even a killed
-/// one: a shell beside it looks every second whether this process is still there.
-package final class MemcachedProcess: @unchecked Sendable {
+/// A memcached server that a test started. It ends with ``stop()``, and in any case with this process.
+package final class MemcachedProcess: Sendable {
     /// Where the server listens.
     package enum Listener: Sendable {
         case tcp
@@ -25,110 +24,77 @@ package final class MemcachedProcess: @unchecked Sendable {
     }
 
     /// What a store is to be given: `127.0.0.1:port` or the path of a socket.
-    package private(set) var address = ""
-    private var arguments: [String] = []
-    // @unchecked: the test that started the server is the only one to stop and start it.
-    private var pid: pid_t = 0
-    private var watchdog: pid_t = 0
+    package let address: String
+    private let arguments: [String]
+    private let child: Mutex<ChildProcess?>
 
     /// Starts a server and waits until it accepts connections.
     package init(_ listener: Listener = .tcp, options: [String] = []) throws {
-        // A port that was free may be another program's by the time that the server wants it.
-        for attempt in 1...5 {
-            switch listener {
-            case .tcp:
-                let port = try Self.freePort()
-                address = "127.0.0.1:\(port)"
-                arguments = ["-l", "127.0.0.1", "-p", "\(port)"] + options
-            case .unixSocket:
-                address = "/tmp/cache-utils-\(UUID().uuidString.prefix(8)).sock"
-                arguments = ["-s", address] + options
-            case .loopback(let number, let port):
-                address = "127.0.0.\(number):\(port)"
-                arguments = ["-l", "127.0.0.\(number)", "-p", "\(port)"] + options
-            }
-            do {
-                try start()
-                return
-            } catch  where attempt < 5 {
-                stop()
-            }
-        }
+        let started = try Self.start(listener, options)
+        (address, arguments) = (started.address, started.arguments)
+        child = Mutex(started.child)
     }
 
     deinit { stop() }
 
+    private static func start(
+        _ listener: Listener, _ options: [String]
+    ) throws -> (address: String, arguments: [String], child: ChildProcess) {
+        // A port that was free may be another program's by the time that the server wants it.
+        var attempt = 1
+        while true {
+            let (address, arguments) = try place(listener)
+            do {
+                return (address, arguments + options, try start(address, arguments + options))
+            } catch  where attempt < 5 {
+                attempt += 1
+            }
+        }
+    }
+
+    private static func place(_ listener: Listener) throws -> (address: String, arguments: [String]) {
+        switch listener {
+        case .tcp:
+            let port = try freePort()
+            return ("127.0.0.1:\(port)", ["-l", "127.0.0.1", "-p", "\(port)"])
+        case .unixSocket:
+            let path = "/tmp/cache-utils-\(UUID().uuidString.prefix(8)).sock"
+            return (path, ["-s", path])
+        case .loopback(let number, let port):
+            return ("127.0.0.\(number):\(port)", ["-l", "127.0.0.\(number)", "-p", "\(port)"])
+        }
+    }
+
+    private static func start(_ address: String, _ arguments: [String]) throws -> ChildProcess {
+        let user = getuid() == 0 ? ["-u", "root"] : []
+        let child = try ChildProcess("memcached", ["-t", "1"] + user + arguments)
+        guard child.lives(until: { canConnect(to: address) }) else {
+            child.kill()
+            throw StartFailure(description: "memcached \(arguments) does not accept connections")
+        }
+        return child
+    }
+
     /// Starts the server again, empty, at the same address.
     package func start() throws {
-        let user = getuid() == 0 ? ["-u", "root"] : []
-        pid = try Self.spawn("memcached", ["-t", "1"] + user + arguments)
-        // It outlives what ends the whole group of processes.
-        let watch =
-            "trap '' HUP INT TERM; while kill -0 \(getpid()) && kill -0 \(pid); do sleep 1; done; kill -9 \(pid)"
-        watchdog = try Self.spawn("sh", ["-c", "{ \(watch); } 2>/dev/null"])
-        for _ in 0..<5000 {
-            usleep(2000)
-            // A server that has ended could not listen, and what accepts connections there is another one.
-            guard waitpid(pid, nil, WNOHANG) == 0 else { break }
-            if canConnect() { return }
-        }
-        throw StartFailure(description: "memcached \(arguments) does not accept connections")
+        let started = try Self.start(address, arguments)
+        child.withLock { $0 = started }
     }
 
     /// Kills the server, as `kill -9` does.
     package func stop() {
-        for child in [watchdog, pid] where child > 0 {
-            kill(child, SIGKILL)
-            waitpid(child, nil, 0)
+        child.withLock { child in
+            child?.kill()
+            child = nil
         }
-        (watchdog, pid) = (0, 0)
         if address.hasPrefix("/") { unlink(address) }
     }
 
-    /// Starts a program.
-    ///
-    /// Foundation's `Process` learns of a child's end through a descriptor that children started at the same time
-    /// inherit, so it may never learn of it.
-    package static func spawn(_ program: String, _ arguments: [String]) throws -> pid_t {
-        var strings: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
-        defer { for string in strings { free(string) } }
-        var pid: pid_t = 0
-        #if canImport(Darwin)
-        let environment = _NSGetEnviron().pointee
-        #else
-        let environment = environ
-        #endif
-        #if canImport(Glibc)
-        // What a child inherits stays open when this process closes it, and its other end would never learn of that.
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        // glibc ignores that most of these are not open.
-        for descriptor in Int32(3)..<1000 { posix_spawn_file_actions_addclose(&actions, descriptor) }
-        let code = posix_spawnp(&pid, program, &actions, nil, &strings, environment)
-        #else
-        let code = posix_spawnp(&pid, program, nil, nil, &strings, environment)
-        #endif
-        guard code == 0 else {
-            throw StartFailure(description: "\(program) could not be started (error \(code)): is it installed?")
-        }
-        return pid
-    }
-
     /// Stops the server without ending it: connections are accepted and never answered.
-    package func suspend() {
-        // 0 would be all processes of the group.
-        guard pid > 0 else { return }
-        kill(pid, SIGSTOP)
-        // The signal takes effect some time after it was sent; this returns when it has.
-        waitpid(pid, nil, WUNTRACED)
-    }
+    package func suspend() { child.withLock { $0?.suspend() } }
 
     /// Lets a suspended server go on.
-    package func resume() {
-        guard pid > 0 else { return }
-        kill(pid, SIGCONT)
-    }
+    package func resume() { child.withLock { $0?.resume() } }
 
     /// The ports that this process was given; the system may offer one again before a server listens on it.
     private static let takenPorts = Mutex<Set<UInt16>>([])
@@ -194,7 +160,7 @@ package final class MemcachedProcess: @unchecked Sendable {
         return address
     }
 
-    private func canConnect() -> Bool {
+    private static func canConnect(to address: String) -> Bool {
         let numbers = address.split { $0 == "." || $0 == ":" }
         guard !address.hasPrefix("/"), let number = numbers.dropLast().last.flatMap({ UInt8($0) }),
             let port = numbers.last.flatMap({ UInt16($0) })
@@ -202,9 +168,9 @@ package final class MemcachedProcess: @unchecked Sendable {
             var socketAddress = sockaddr_un()
             socketAddress.sun_family = sa_family_t(AF_UNIX)
             withUnsafeMutableBytes(of: &socketAddress.sun_path) { $0.copyBytes(from: address.utf8) }
-            return Self.canConnect(AF_UNIX, &socketAddress)
+            return canConnect(AF_UNIX, &socketAddress)
         }
-        return Self.canConnect(toPort: port, loopback: number)
+        return canConnect(toPort: port, loopback: number)
     }
 
     /// A connection to a loopback port.

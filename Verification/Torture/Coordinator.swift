@@ -76,7 +76,7 @@ struct Coordinator {
                 lag: kind.lags ? .random(in: 1...ClientPlan.longestLag) : 0, calm: calm, end: end)
             fleet.current[number] = fleet.histories.count
             fleet.histories.append(history)
-            fleet.processes[number] = try MemcachedProcess.spawn(CommandLine.arguments[0], plan.arguments)
+            fleet.processes[number] = try ChildProcess.spawn(CommandLine.arguments[0], plan.arguments)
         }
         for number in 0..<ClientPlan.clients { try startClient(number) }
         var faults: [String: Int] = [:]

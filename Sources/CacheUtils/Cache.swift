@@ -24,6 +24,7 @@ public struct Cache: Sendable {
     let policy: CachePolicy
     let functions = FunctionRegistry()
     let checksCodecs: Bool
+    private let decoded: DecodedValues
 
     /// Makes a cache.
     ///
@@ -53,6 +54,9 @@ public struct Cache: Sendable {
     ///   - background: what background refreshes take over of the task-local values of the calls that begin them.
     ///   - checksCodecs: whether each value that is cached is compared with what its codec makes of it, which is told
     ///     once for each function; only in debug builds unless it is set.
+    ///   - decodedCapacity: how many bytes of memory decoded values may take, those of all functions together: what has not
+    ///     changed in the store is not decoded again. Zero for none. Strings, numbers and bytes are not kept, since
+    ///     decoding them takes no longer.
     ///   - repeatsInvalidationsFor: for how long an invalidation that has failed is repeated before it is given up, which is
     ///     logged as an error: for as long as values live, or this process will serve what was not invalidated.
     ///
@@ -64,7 +68,7 @@ public struct Cache: Sendable {
         policy: CachePolicy = CachePolicy(),
         clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         logger: Logger = Logger(label: "swift-cache-utils"), troubleLevel: Logger.Level? = .warning,
-        background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild,
+        background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild, decodedCapacity: Int = 64 << 20,
         repeatsInvalidationsFor: Duration = .seconds(86_400)
     ) {
         keys = KeySpace(
@@ -72,13 +76,21 @@ public struct Cache: Sendable {
             canInvalidateAll: canInvalidateAll)
         self.policy = policy
         self.checksCodecs = checksCodecs
+        let decoded = DecodedValues(capacity: decodedCapacity, clock: clock)
+        self.decoded = decoded
         engine = ReadThroughCache(
             store: store, clock: clock,
             observer: LoggingObserver(logger: logger, troubleLevel: troubleLevel, clock: clock, next: observer),
             background: background, warmGroupCount: warmGroupCount,
             repeatsInvalidationsFor: min(repeatsInvalidationsFor, .seconds(86_400 * 365)),
             maximumLoads: policy.maximumLoads.map { max(1, $0) },
-            maximumWaitingLoads: max(0, policy.maximumWaitingLoads))
+            maximumWaitingLoads: max(0, policy.maximumWaitingLoads)
+        ) { invalidated in
+            switch invalidated {
+            case .value(let key): decoded.forget(key: key)
+            case .group(let key): decoded.forget(group: key)
+            }
+        }
     }
 
     /// Whether this package was built for debugging.
@@ -150,16 +162,18 @@ public struct Cache: Sendable {
         let function = FunctionRegistry.Function(
             arguments: arguments, value: ObjectIdentifier(Value.self), file: file, line: line, column: column)
         enter(function, named: name)
+        let options = Result { () throws(CacheError) in
+            try CacheOptions(
+                function: name, ttl: ttl, policy: merged(policy, staleFor, leaseFor, refresh), groups: groups,
+                nilFor: nilFor, limitsLoads: policy != nil, in: keys)
+        }
+        let decoded = DecodedFunction<Value>(in: decoded, groups: (try? options.get())?.groups ?? [])
         return CachedFunction(
             engine: engine,
             head: Result { () throws(CacheError) in try keys.head(ofFunction: name) },
             otherHeads: Result { () throws(CacheError) in try keys.otherHeads(ofFunction: name) },
-            options: Result { () throws(CacheError) in
-                try CacheOptions(
-                    function: name, ttl: ttl, policy: merged(policy, staleFor, leaseFor, refresh), groups: groups,
-                    nilFor: nilFor, limitsLoads: policy != nil, in: keys)
-            },
-            coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: true, checks: checksCodecs),
+            options: options,
+            coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, decoded: decoded, checks: checksCodecs),
             load: load)
     }
 
@@ -213,7 +227,7 @@ public struct Cache: Sendable {
         let options = try CacheOptions(
             function: "", ttl: ttl, policy: merged(policy, staleFor, leaseFor, refresh), groups: groups, nilFor: nilFor,
             in: keys)
-        let coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, keepsDecoded: false, checks: checksCodecs)
+        let coder = EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, decoded: nil, checks: checksCodecs)
         return try await engine.value(of: options.entry(keys.key(named: key)), coder, load: load)
     }
 

@@ -7,6 +7,7 @@ struct CacheOptions: Sendable {
 
     var policy: CachePolicy { options.policy }
     var function: String { options.function }
+    var groups: [StoreKey] { options.groups }
 
     /// - Parameters:
     ///   - function: the name of the cached function; empty for a value by key.

@@ -58,9 +58,10 @@ public protocol PayloadCoder<Value>: Sendable {
 
     /// The value of a payload. An error means that the payload is a miss and is replaced.
     ///
-    /// - Parameter identity: a random number that names the load which the payload is of: the same number, the same
-    ///   payload.
-    func decode(_ payload: Payload, of identity: UInt64) throws -> Value
+    /// - Parameters:
+    ///   - identity: a random number that names the load which the payload is of: the same number, the same payload.
+    ///   - key: where it is cached.
+    func decode(_ payload: Payload, of identity: UInt64, under key: StoreKey) throws -> Value
 
     /// What is wrong with a payload that has just been encoded, where that is checked: nothing, by default.
     func flaw(in payload: Payload, of value: Value) -> CacheError?
@@ -71,7 +72,7 @@ extension PayloadCoder {
     public func flaw(in payload: Payload, of value: Value) -> CacheError? { nil }
 
     /// The value of a record.
-    func decode(_ record: CachedRecord) throws -> Value {
-        try decode(record.payload, of: record.identity.rawValue)
+    func decode(_ record: CachedRecord, under key: StoreKey) throws -> Value {
+        try decode(record.payload, of: record.identity.rawValue, under: key)
     }
 }

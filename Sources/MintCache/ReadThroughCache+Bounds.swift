@@ -61,7 +61,7 @@ extension ReadThroughCache {
             guard
                 machine.isServable(record, under: reading, at: now)
                     || machine.isServableInError(record, under: reading, at: now) && entry.policy.keeps(after: error),
-                isAccepted(record, entry.key), let value = try? coder.decode(record)
+                isAccepted(record, entry.key), let value = try? coder.decode(record, under: entry.key)
             else { throw error }
             report(.stale, entry, reason: .loadTimeout)
             return value

@@ -69,7 +69,10 @@ extension ReadThroughCache {
     func perform(_ target: InvalidationTarget, settlingFor window: Duration) async throws {
         let key = target.key
         // Also where it fails, or has nothing to do any more.
-        defer { held.invalidate(key, settlingUntil: clock.elapsed + window) }
+        defer {
+            held.invalidate(key, settlingUntil: clock.elapsed + window)
+            onInvalidation(target.kind == .value ? .value(key) : .group(key))
+        }
         switch target.kind {
         case .value:
             failures.forget(key)

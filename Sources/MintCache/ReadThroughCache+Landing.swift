@@ -70,7 +70,7 @@ extension ReadThroughCache {
         guard let kept = flight.acquisition.kept, !kept.isSettling, policy.keeps(after: error),
             clock.now < flight.acquisition.keptFreshUntil + policy.staleIfError.duration
         else { return nil }
-        return try? coder.decode(kept)
+        return try? coder.decode(kept, under: flight.entry.key)
     }
 
     private func outcome<Value: Sendable>(

@@ -29,7 +29,7 @@ extension ReadThroughCache {
         // What an invalidation names that has failed here is invalid for this process until it has been repeated,
         // whoever may hold the register.
         while !pending.names(entry, in: store) {
-            let decision = decide(&machine, read, coder)
+            let decision = decide(&machine, read, entry.key, coder)
             // Whoever waits for something else, or loads beside the protocol, keeps no other from loading.
             if !decision.action.isLoad { place.take()?.leave() }
             if case .plant(let plantings) = decision.action { reportLost(plantings, read, entry) }
@@ -53,13 +53,13 @@ extension ReadThroughCache {
     }
 
     func decide<Value>(
-        _ machine: inout ReadMachine, _ read: ReadMachine.Read, _ coder: any PayloadCoder<Value>
+        _ machine: inout ReadMachine, _ read: ReadMachine.Read, _ key: StoreKey, _ coder: any PayloadCoder<Value>
     ) -> Decision<Value> {
         let now = ReadMachine.Moment(wall: clock.now, elapsed: clock.elapsed)
         let action = machine.fetched(read, at: now)
         guard let record = action.record else { return Decision(action: action) }
         do {
-            return Decision(action: action, cached: try coder.decode(record))
+            return Decision(action: action, cached: try coder.decode(record, under: key))
         } catch {
             let reason = record.payload.tag == coder.tag ? CacheEvent.Reason.undecodable : .otherFormat
             return Decision(action: machine.fetched(read.withGarbage(reason), at: now))
@@ -96,7 +96,7 @@ extension ReadThroughCache {
             try LoadFrame.check(entry.key, of: self)
             let gates = gates(of: entry)
             guard let place = held.take() ?? LoadPlace.now(in: gates) else {
-                if let kept = acquisition.kept, let value = try? coder.decode(kept) {
+                if let kept = acquisition.kept, let value = try? coder.decode(kept, under: entry.key) {
                     return .done(served(value, .stale, entry, .loadLimit))
                 }
                 // What stands there then is read again.

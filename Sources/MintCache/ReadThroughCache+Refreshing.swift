@@ -31,7 +31,7 @@ extension ReadThroughCache {
         var held: LoadPlace?
         defer { held?.leave() }
         while !pending.names(entry, in: store) {
-            let decision = decide(&machine, read, coder)
+            let decision = decide(&machine, read, entry.key, coder)
             if !decision.action.isLoad { held.take()?.leave() }
             switch decision.action {
             case .serve, .serveStale, .claim:

@@ -25,6 +25,14 @@ public final class ReadThroughCache: Sendable {
     let repeatsInvalidationsFor: Duration
     /// What all loads have to pass.
     let gate: LoadGate?
+    /// Who holds what was read, and is told what is invalid from now on.
+    let onInvalidation: @Sendable (Invalidated) -> Void
+
+    /// What is invalid from now on.
+    public enum Invalidated: Sendable {
+        case value(StoreKey)
+        case group(StoreKey)
+    }
 
     /// Makes a cache on a store.
     ///
@@ -34,12 +42,14 @@ public final class ReadThroughCache: Sendable {
     ///   - repeatsInvalidationsFor: for how long an invalidation that has failed is repeated.
     ///   - maximumLoads: how many loads may run at a time: see ``CachePolicy/maximumLoads``.
     ///   - maximumWaitingLoads: how many may wait for their turn.
+    ///   - onInvalidation: is told each key and group that this cache invalidates, also when the store does not take it.
     public init(
         store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         background: BackgroundContext = .none, warmGroupCount: Int = 0,
         repeatsInvalidationsFor: Duration = .seconds(86_400), maximumLoads: Int? = nil,
-        maximumWaitingLoads: Int = 1000
+        maximumWaitingLoads: Int = 1000, onInvalidation: @escaping @Sendable (Invalidated) -> Void = { _ in }
     ) {
+        self.onInvalidation = onInvalidation
         gate = CachePolicy(maximumLoads: maximumLoads, maximumWaitingLoads: maximumWaitingLoads).gate
         self.repeatsInvalidationsFor = repeatsInvalidationsFor
         self.store = store
@@ -86,7 +96,7 @@ public final class ReadThroughCache: Sendable {
             switch read.item?.envelope {
             case .value(let record):
                 guard machine.isServable(record, under: reading, at: clock.now) else { return nil }
-                return try? coder.decode(record)
+                return try? coder.decode(record, under: entry.key)
             case .pending(let lease, let stamps):
                 guard stamps == reading.stamps, !lease.isExpired else { return nil }
                 switch flights.state(of: lease.token) {
@@ -124,7 +134,9 @@ public final class ReadThroughCache: Sendable {
         guard record.isHit(under: reading, by: clock), isAccepted(record, entry.key), !pending.names(entry, in: store)
         else { throw noHit(item, .value(record), .stamps(reading)) }
         let value: Value
-        do { value = try coder.decode(record) } catch { throw noHit(item, .value(record), .stamps(reading)) }
+        do { value = try coder.decode(record, under: entry.key) } catch {
+            throw noHit(item, .value(record), .stamps(reading))
+        }
         report(.hit, entry)
         if entry.policy.whenAway.isHolding { hold(value, entry, record, order) }
         return value

@@ -70,48 +70,137 @@ struct DecodedValuesTests {
         #expect(try await text(1) == "load 2")
     }
 
-    @Test("are kept of small payloads only")
-    func largePayloads() async throws {
-        let cache = Cache(store: InMemoryStore(clock: clock), namespace: "decoded", clock: clock, checksCodecs: false)
-        let text = cache.cached("text", ttl: .seconds(60), codec: codec) { String(repeating: "x", count: $0) }
-        let size = DecodedValuesLimits.largestPayload + 1
-        _ = try await text(size)
+    /// Counts how many of it there are.
+    private final class Tracked: Sendable {
+        /// With the counter, which each one is taken to have for itself.
+        static let size = 64
+        private let alive: Counter
+
+        init(_ alive: Counter) {
+            self.alive = alive
+            alive.increment()
+        }
+
+        deinit { alive.decrement() }
+    }
+
+    /// Makes an object for each decoding.
+    private struct TrackingCodec: CacheCodec {
+        let alive = Counter()
+        let format = "tracked"
+
+        func encode(_ value: Tracked) -> [UInt8] { [1, 2, 3] }
+
+        func decode(_ bytes: ArraySlice<UInt8>) -> Tracked { Tracked(alive) }
+    }
+
+    @Test("are let go when they are invalidated here, whether the store takes it or not", arguments: [true, false])
+    func invalidated(isStoreUp: Bool) async throws {
+        let store = ScriptedStore(InMemoryStore(clock: clock))
+        let cache = Cache(store: store, namespace: "decoded", clock: clock, checksCodecs: false)
+        let codec = TrackingCodec()
+        func function(_ name: String, _ groups: [String]) async throws -> CachedFunction<Int, Tracked> {
+            let function = cache.cached(name, ttl: .seconds(60), groups: groups, codec: codec) { (_: Int) in
+                Tracked(Counter())
+            }
+            for number in 1...3 {
+                _ = try await function(number)
+                await cache.drain()
+                _ = try await function(number)
+            }
+            return function
+        }
+        let (ungrouped, grouped) = (try await function("ungrouped", []), try await function("grouped", ["a", "b"]))
+        #expect(codec.alive.value == 6)
+        store.setDown(!isStoreUp)
+        try? await ungrouped.invalidate(2)
+        #expect(codec.alive.value == 5)
+        try? await cache.invalidate(group: "other")
+        #expect(codec.alive.value == 5)
+        // A second group within a second waits for the first value that is kept after it.
+        try? await cache.invalidate(group: "b")
+        #expect(codec.alive.value == 5)
+        store.setDown(false)
+        clock.advance(by: .seconds(1))
+        _ = try await ungrouped(4)
         await cache.drain()
-        for _ in 0..<4 { _ = try await text(size) }
+        _ = try await ungrouped(4)
+        #expect(codec.alive.value == 3)
+        withExtendedLifetime(grouped) {}
+    }
+
+    @Test("of all functions together take as much memory as the cache allows, and are freed with it")
+    func bounded() throws {
+        let alive = Counter()
+        do {
+            let capacity = 1 << 20
+            let values = DecodedValues(capacity: capacity, clock: clock)
+            let functions = (0..<6).map { _ in DecodedFunction<(Tracked, UInt64)>(in: values, groups: []) }
+            for number in UInt64(0)..<12_000 {
+                for (place, function) in functions.enumerated() {
+                    let key = try key(number * 6 + UInt64(place))
+                    // Twice, as by two callers that have decoded it at once.
+                    for _ in 1...2 {
+                        function.keep((Tracked(alive), number), of: number, under: key, size: 10)
+                    }
+                }
+            }
+            let taken = alive.value * (HeapSize.block(32 + 16) + Tracked.size)
+            #expect(taken <= capacity && taken > capacity * 6 / 10, "\(taken)")
+        }
+        #expect(alive.value == 0)
+    }
+
+    @Test("are kept one for a key, the last one, and not when they would take much of the memory by themselves")
+    func oneForEachKey() throws {
+        let (alive, values) = (Counter(), DecodedValues(capacity: 1 << 20, clock: clock))
+        let tracked = DecodedFunction<Tracked>(in: values, groups: [])
+        for identity in UInt64(1)...9 { tracked.keep(Tracked(alive), of: identity, under: try key(1), size: 10) }
+        #expect(alive.value == 1)
+        #expect(throws: NotKept.self) { try tracked.value(of: 8, under: key(1)) }
+        #expect(throws: Never.self) { try tracked.value(of: 9, under: key(1)) }
+        let bytes = DecodedFunction<[UInt8]>(in: values, groups: [])
+        for (count, isKept) in [(7_000, true), (10_000, false)] {
+            let identity = UInt64(count)
+            bytes.keep(Array(repeating: 0, count: count), of: identity, under: try key(2), size: count)
+            #expect((try? bytes.value(of: identity, under: key(2)).count) == (isKept ? count : nil))
+        }
+    }
+
+    @Test("are none where the cache has no room for them", arguments: [0, -1, 100])
+    func noRoom(capacity: Int) async throws {
+        let cache = Cache(
+            store: InMemoryStore(clock: clock), namespace: "decoded", clock: clock, checksCodecs: false,
+            decodedCapacity: capacity)
+        let text = cache.cached("text", ttl: .seconds(60), codec: codec) { (number: Int) in "text \(number)" }
+        _ = try await text(1)
+        await cache.drain()
+        for _ in 0..<4 { #expect(try await text(1) == "text 1") }
         #expect(codec.decodings.value == 4)
     }
 
-    @Test("are bounded in number, and the oldest of a set makes room")
-    func bounded() {
-        let values = DecodedValues<UInt64>()
-        for identity in UInt64(0)..<200_000 { values.keep(identity, of: identity, size: 1) }
-        let kept = (UInt64(0)..<200_000).filter { (try? values.value(of: $0)) == $0 }
-        #expect(kept == Array(200_000 - UInt64(DecodedValuesLimits.count)..<200_000))
-        #expect(throws: NotKept.self) { try values.value(of: 200_000) }
-    }
-
-    @Test("are bounded in the size of their payloads")
-    func boundedSize() throws {
-        let values = DecodedValues<UInt64>()
-        for identity in UInt64(0)..<20_000 {
-            // Twice, as by two callers that have decoded it at once.
-            for _ in 1...2 { values.keep(identity, of: identity, size: 4096) }
-            #expect(try values.value(of: identity) == identity)
-        }
-        let kept = (UInt64(0)..<20_000).count { (try? values.value(of: $0)) != nil }
-        #expect(kept == DecodedValuesLimits.size / 4096)
-    }
-
     @Test("are nearly all kept: what has no room in its set is in the one beside it")
-    func crowdedSets() {
-        let values = DecodedValues<UInt64>()
-        var random = SystemRandomNumberGenerator()
-        let identities = (0..<10_000).map { _ in random.next() }
+    func crowdedSets() throws {
+        let values = DecodedFunction<UInt64>(in: DecodedValues(capacity: 8 << 20, clock: clock), groups: [])
+        let keys = try (UInt64(0)..<10_000).map { try key($0) }
         // A few are lost while the table grows, and have room when they come again.
         for fewest in [9_500, 9_980] {
-            for identity in identities { values.keep(identity, of: identity, size: 100) }
-            #expect(identities.count { (try? values.value(of: $0)) == $0 } > fewest)
+            for key in keys { values.keep(7, of: 7, under: key, size: 100) }
+            #expect(keys.count { (try? values.value(of: 7, under: $0)) == 7 } > fewest)
         }
+    }
+
+    @Test("of two functions that share a key are taken for what they are")
+    func sharedKey() throws {
+        let values = DecodedValues(capacity: 1 << 20, clock: clock)
+        let (text, number) = (
+            DecodedFunction<String>(in: values, groups: []), DecodedFunction<Int>(in: values, groups: [])
+        )
+        text.keep("text", of: 1, under: try key(1), size: 4)
+        #expect(throws: NotKept.self) { try number.value(of: 1, under: key(1)) }
+        number.keep(7, of: 1, under: try key(1), size: 4)
+        #expect(try number.value(of: 1, under: key(1)) == 7)
+        #expect(throws: NotKept.self) { try text.value(of: 1, under: key(1)) }
     }
 
     @Test("can be of types of any size and alignment")
@@ -122,9 +211,9 @@ struct DecodedValuesTests {
         }
         struct Empty: Sendable, Equatable {}
         func check<Value: Equatable & Sendable>(_ value: Value) throws {
-            let values = DecodedValues<Value>()
-            for identity in UInt64(0)..<100 { values.keep(value, of: identity, size: 0) }
-            for identity in UInt64(0)..<100 { #expect(try values.value(of: identity) == value) }
+            let values = DecodedFunction<Value>(in: DecodedValues(capacity: 1 << 20, clock: clock), groups: [])
+            for number in UInt64(0)..<100 { values.keep(value, of: number, under: try key(number), size: 0) }
+            for number in UInt64(0)..<100 { #expect(try values.value(of: number, under: key(number)) == value) }
         }
         try check(Wide(numbers: SIMD16(repeating: 0.5), text: "text that is too long to be kept in the string itself"))
         try check(Empty())
@@ -132,33 +221,35 @@ struct DecodedValuesTests {
         try check(UInt8(7))
     }
 
-    /// Counts how many of it there are.
-    private final class Tracked: Sendable {
-        private let gone: Counter
+    private func key(_ number: UInt64) throws -> StoreKey { try StoreKey("key:\(number)") }
+}
 
-        init(_ count: Counter, gone: Counter) {
-            self.gone = gone
-            count.increment()
-        }
-
-        deinit { gone.increment() }
+@Suite("The memory of a value")
+struct HeapSizeTests {
+    private struct City: Sendable {
+        var name: String
+        var tags: [String]
+        var mayor: String?
     }
 
-    @Test("are freed when others are kept instead, and with the table, but not while a caller has them")
-    func freeing() throws {
-        let (count, gone) = (Counter(), Counter())
-        var kept: Tracked?
-        do {
-            let values = DecodedValues<Tracked>()
-            for identity in UInt64(0)..<20_000 {
-                for _ in 1...2 { values.keep(Tracked(count, gone: gone), of: identity, size: 4096) }
-            }
-            #expect(count.value - gone.value == DecodedValuesLimits.size / 4096)
-            kept = try values.value(of: 19_999)
-        }
-        #expect(count.value - gone.value == 1)
-        withExtendedLifetime(kept) {}
-        kept = nil
-        #expect(count.value == gone.value)
+    private class Animal {
+        let name = "a name that is too long for the string itself"
+    }
+
+    private final class Dog: Animal {
+        let age = 7
+    }
+
+    @Test("is what its strings, collections and objects take")
+    func sizes() {
+        #expect(HeapSize.of(7) == 0)
+        #expect(HeapSize.of("short") == 0)
+        #expect(HeapSize.of(String(repeating: "x", count: 100)) == 144)
+        #expect(HeapSize.of([UInt8](repeating: 0, count: 1000)) == 1040)
+        #expect(HeapSize.of([Int](repeating: 0, count: 1000)) == 8048)
+        #expect(HeapSize.of([Int: Int](uniqueKeysWithValues: (0..<12).map { ($0, $0) })) == 336)
+        let tags = Array(repeating: String(repeating: "x", count: 100), count: 1000)
+        #expect(HeapSize.of(City(name: "Paris", tags: tags, mayor: nil)) == 16_048 + 144_000)
+        #expect(HeapSize.of(Dog()) == 48 + 96)
     }
 }

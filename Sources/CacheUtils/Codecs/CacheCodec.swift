@@ -4,8 +4,8 @@
 /// one for anything else, or for a denser format, and hand it to `cached` or `value(forKey:)`.
 ///
 /// A value is decoded once for as long as the store has the same one, and handed to all callers, as a shared load's is:
-/// where it is an instance of a class, they share the instance. A cached function keeps at most 65,536 decoded values,
-/// which take at most 4 KB each when encoded and 16 MB together.
+/// where it is an instance of a class, they share the instance. How much memory decoded values may take together says
+/// `decodedCapacity` of the cache.
 public protocol CacheCodec<Value>: Sendable {
     /// What is encoded.
     associatedtype Value

@@ -7,18 +7,20 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
     private let ttl: Duration
     private let nilFor: Duration?
     /// `nil` where decoding costs no more than looking it up would.
-    private let decoded: DecodedValues<Value>?
+    private let decoded: DecodedFunction<Value>?
     private let check: RoundTripCheck?
 
     /// - Parameters:
-    ///   - keepsDecoded: whether the coder lives long enough for decoded values to be asked for again.
+    ///   - decoded: where decoded values are kept.
     ///   - checks: whether values are compared with what their codec makes of them.
-    init(codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?, keepsDecoded: Bool, checks: Bool) {
+    init(
+        codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?, decoded: DecodedFunction<Value>?, checks: Bool
+    ) {
         self.codec = codec
         self.ttl = ttl
         self.nilFor = nilFor
         tag = Array(codec.format.utf8).withUnsafeBytes { UInt32(truncatingIfNeeded: WyHash.hash($0, seed: 0)) }
-        decoded = keepsDecoded && !(codec is any QuickCodec) ? DecodedValues() : nil
+        self.decoded = codec is any QuickCodec ? nil : decoded
         check = checks && !(codec is any QuickCodec) ? RoundTripCheck() : nil
     }
 
@@ -38,23 +40,21 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
         }
     }
 
-    func decode(_ payload: Payload, of identity: UInt64) throws -> Value {
+    func decode(_ payload: Payload, of identity: UInt64, under key: StoreKey) throws -> Value {
         guard payload.tag == tag else { throw MalformedPayload() }
-        guard let decoded, payload.bytes.count <= DecodedValuesLimits.largestPayload else {
-            return try codec.decode(payload.bytes)
-        }
-        return try decode(payload.bytes, of: identity, keptIn: decoded)
+        guard let decoded else { return try codec.decode(payload.bytes) }
+        return try decode(payload.bytes, of: identity, under: key, keptIn: decoded)
     }
 
     // By itself and not inlined: the metadata that it needs would be looked up by whoever does not need them, too.
     @inline(never)
     private func decode(
-        _ bytes: ArraySlice<UInt8>, of identity: UInt64, keptIn decoded: DecodedValues<Value>
+        _ bytes: ArraySlice<UInt8>, of identity: UInt64, under key: StoreKey, keptIn decoded: DecodedFunction<Value>
     ) throws -> Value {
-        do { return try decoded.value(of: identity) } catch {}
+        do { return try decoded.value(of: identity, under: key) } catch {}
         // A copy: a value that keeps its bytes, in spite of the codec's contract, would keep what was read with them.
         let value = try codec.decode(Array(bytes)[...])
-        decoded.keep(value, of: identity, size: bytes.count)
+        decoded.keep(value, of: identity, under: key, size: bytes.count)
         return value
     }
 }

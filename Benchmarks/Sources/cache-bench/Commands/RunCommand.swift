@@ -36,7 +36,10 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "A Python with the peers' packages: measures them too. `make bench-peers` gives it.")
     var peers: String?
 
-    @Option(help: "Only scenarios with this in their names, and what they are compared to.")
+    @Option(
+        help:
+            "Only scenarios with this in their names, and what they are compared to; `costs` for what is counted and not timed."
+    )
     var only: String?
 
     @Flag(help: "Fail when a cost that does not depend on time is higher than it should be.")
@@ -62,7 +65,8 @@ struct RunCommand: AsyncParsableCommand {
                 + (isWhole ? Costs.estimatedSeconds(group: group) + stampede.estimatedSeconds : 0))
         var measurements = Measurements()
         try await measurements.measure(scenarios, rounds: rounds, seconds: seconds, progress: progress)
-        let costs = isWhole ? try await Costs.measure(server: server, group: group, progress: progress) : nil
+        let costs =
+            isWhole || only == "costs" ? try await Costs.measure(server: server, group: group, progress: progress) : nil
         let stampedes = isWhole ? try await stampede.run(progress: progress) : []
         progress.clear()
         await catalogue.close()

@@ -30,6 +30,8 @@ struct Costs: Encodable, Sendable {
     var bytesPerCachedItem = 0
     /// Resident memory of full `InMemoryStore`s as a share of their capacity, by the size of their values.
     var residentShares: [Int: Double] = [:]
+    /// Heap of a cache's decoded values as a share of their capacity, by the size of their payloads.
+    var decodedShares: [Int: Double] = [:]
     var groupInvalidation: GroupInvalidation?
 
     /// Ten thousand misses a second, as on two cores.
@@ -43,6 +45,10 @@ struct Costs: Encodable, Sendable {
             for size in [10_000, 1000, 100, 10] { costs.residentShares[size] = try await residentShare(of: size) }
             costs.allocationsPerHit = try await allocationsPerHit()
             costs.bytesPerCachedItem = try await bytesPerCachedItem()
+            for tags in [0, 3, 20] {
+                let (size, share) = try await decodedShare(tags: tags)
+                costs.decodedShares[size] = share
+            }
             costs.bytesPerWaitingTask = try await bytesPerWaitingTask()
         }
         if group > 0 {
@@ -62,6 +68,41 @@ struct Costs: Encodable, Sendable {
             throw BenchFailure(
                 "a full store of values of \(size) bytes takes \(share) of its capacity: it should be 0.9 to 1.1")
         }
+        for (size, share) in decodedShares where abs(share - 1) > 0.25 {
+            throw BenchFailure(
+                "decoded values of payloads of \(size) bytes take \(share) of what they may: it should be 0.75 to 1.25")
+        }
+    }
+
+    private struct City: Codable, Sendable {
+        var name: String
+        var population: Int
+        var position: [Double]
+        var mayor: String?
+        var tags: [String]
+
+        init(_ number: Int, tags: Int) {
+            name = "city \(number)"
+            population = number
+            position = [Double(number % 90), Double(number % 180)]
+            mayor = number.isMultiple(of: 2) ? nil : "A name that takes memory of its own"
+            self.tags = (0..<tags).map { "tag \($0) of city number \(number)" }
+        }
+    }
+
+    /// The size of a payload, and the heap of decoded values twice as many as have room.
+    private static func decodedShare(tags: Int) async throws -> (size: Int, share: Double) {
+        let capacity = 16 << 20
+        let size = try JSONEncoder().encode(City(1, tags: tags)).count
+        let store = InMemoryStore(capacity: 1 << 30)
+        let cache = Cache(store: store, namespace: "costs", decodedCapacity: capacity)
+        let city = cache.cached("city", ttl: .seconds(600)) { City($0, tags: tags) }
+        let count = capacity * 2 / (size / 2 + 200)
+        for number in 0..<count { _ = try await city(number) }
+        await cache.drain()
+        let before = call_counter_heap_in_use()
+        for number in 0..<count { _ = try await city(number) }
+        return (size, Double(call_counter_heap_in_use() - before) / Double(capacity))
     }
 
     private static func cachedText(in store: InMemoryStore) -> CachedFunction<Int, String> {

@@ -126,6 +126,12 @@ struct Report: Encodable {
                 facts.append(
                     "A full in-memory store took of its capacity, resident: \(shares.joined(separator: ", ")).")
             }
+            let decoded = costs.decodedShares.sorted { $0.key < $1.key }
+                .map { "\(number($0.value)) with payloads of about \($0.key) bytes" }
+            if !decoded.isEmpty {
+                facts.append(
+                    "Decoded values took of what they may take, in heap: \(decoded.joined(separator: ", ")).")
+            }
             if let group = costs.groupInvalidation {
                 facts.append(
                     "Invalidating a group took \(number(group.small)) µs with 10 values in it and "

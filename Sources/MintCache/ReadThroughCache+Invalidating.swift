@@ -80,7 +80,7 @@ extension ReadThroughCache {
         case .groupIn(let id):
             // One that is in no list any more has nothing to be invalidated: its values are no hits, should it come back.
             guard let part = store.parts.first(where: { $0.id == id }) else { return }
-            try await invalidate(generation: key, window, in: part.store)
+            try await reach([part], key) { try await self.invalidate(generation: key, window, in: $0) }
         case .group:
             preconditionFailure("a group is invalidated in each part by itself")
         }
@@ -95,14 +95,25 @@ extension ReadThroughCache {
     func onEveryPart(
         of group: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
     ) async throws {
-        try await CacheError.collecting(partsToReach.map(\.store), key: { _ in group }, body)
+        try await reach(partsToReach, group, body)
     }
 
     /// Does something about a key in every part that it may be read from, at the same time.
     func onParts(
         of key: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
     ) async throws {
-        try await CacheError.collecting(store.parts(of: key).map(\.store), key: { _ in key }, body)
+        try await reach(store.parts(of: key), key, body)
+    }
+
+    /// Does something in parts of the store, at the same time. One that leaves the lists meanwhile needs it no more.
+    private func reach(
+        _ parts: [StorePart], _ key: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
+    ) async throws {
+        try await CacheError.collecting(parts, key: { _ in key }) { part in
+            do { try await body(part.store) } catch let error as CacheError where error.code == .shutDown {
+                if self.store.parts.contains(where: { $0.id == part.id }) { throw error }
+            }
+        }
     }
 
     /// Removes what stands under a key wherever it may be read.

@@ -25,6 +25,8 @@ package final class ScriptedStore: CacheStore {
         case timeOut
         /// Stop before it takes effect, then time out without.
         case pauseAndTimeOut(Gate)
+        /// Stop before it takes effect, then fail without, as in a store that is shut down meanwhile.
+        case pauseAndShutDown(Gate)
         /// Fail at once and take effect later, as a write does that is still on its way when it times out.
         case failAndHappen(at: Gate, done: Gate)
     }
@@ -98,6 +100,9 @@ package final class ScriptedStore: CacheStore {
         case .pauseAndTimeOut(let gate):
             try await gate.pass()
             throw CacheError(.timeout, "no answer")
+        case .pauseAndShutDown(let gate):
+            try await gate.pass()
+            throw CacheError(.shutDown, "this store was shut down")
         case .failAndHappen(let gate, let done):
             Task {
                 try await gate.pass()

@@ -1,0 +1,71 @@
+import MintCache
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("A part that leaves a store")
+struct LeavingPartTests {
+    /// A store of two parts, the second of which can leave. Keys are in both, as while the list of servers changes.
+    private final class ChangingStore: CacheStore {
+        let first = ScriptedStore(InMemoryStore())
+        let second = ScriptedStore(InMemoryStore())
+        private let hasLeft = Mutex(false)
+
+        func leave() { hasLeft.withLock { $0 = true } }
+
+        var parts: [StorePart] {
+            let both = [StorePart(id: 1, store: first), StorePart(id: 2, store: second)]
+            return hasLeft.withLock(\.self) ? [both[0]] : both
+        }
+        func parts(of key: StoreKey) -> [StorePart] { parts }
+
+        func get(_ key: StoreKey) async throws -> StoreItem? { try await first.get(key) }
+        func get(_ keys: [StoreKey]) async throws -> [StoreItem?] { try await first.get(keys) }
+        func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+            try await first.set(key, to: value, expiry: expiry)
+        }
+        func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+            try await first.add(key, value, expiry: expiry)
+        }
+        func compareAndSwap(
+            _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        ) async throws -> StoreWrite {
+            try await first.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        }
+        func delete(_ key: StoreKey) async throws -> Bool { try await first.delete(key) }
+    }
+
+    private let store = ChangingStore()
+    private let clock = ManualClock()
+
+    /// Invalidates a value and a group, and has the second part shut down under both.
+    private func invalidate(whileShuttingDown: () -> Void) async throws -> ReadThroughCache {
+        let cache = ReadThroughCache(store: store, clock: clock)
+        let (value, group) = (try StoreKey("value"), try StoreKey("group"))
+        let (deleting, setting) = (Gate(), Gate())
+        store.second.next(.delete, .pauseAndShutDown(deleting))
+        store.second.next(.set, .pauseAndShutDown(setting))
+        async let invalidation: Void = cache.invalidate([value], groups: [group])
+        try await deleting.arrival()
+        try await setting.arrival()
+        whileShuttingDown()
+        deleting.open()
+        setting.open()
+        try await invalidation
+        return cache
+    }
+
+    @Test("needs no invalidation that met it when it was being closed")
+    func left() async throws {
+        let cache = try await invalidate { store.leave() }
+        #expect(cache.pendingInvalidations.isEmpty)
+        #expect(store.first.count(.delete) == 1 && store.first.count(.set) == 1)
+    }
+
+    @Test("and one that is shut down without leaving does")
+    func shutDown() async throws {
+        let error = await #expect(throws: CacheError.self) { try await invalidate {} }
+        #expect(error?.code == .shutDown)
+        #expect(Set(error?.keys ?? []) == [try StoreKey("value"), try StoreKey("group")])
+    }
+}

@@ -16,8 +16,8 @@ extension MemcachedStore {
         public var maximumBatch: Int
         /// The most bytes of keys that leave in one line: 300 to 16,000. What libmemcached sends at once is 8 KB.
         public var maximumLine: Int
-        /// The most bytes that a value may have which is read: 1,024 to 1,073,741,824. memcached takes as many as `-I`
-        /// says, a mebibyte by default. An answer that claims to have more is an error before room is made for it.
+        /// The most bytes that a value may have: 1,024 to 1,073,741,824. memcached takes as many as `-I` says, a mebibyte by
+        /// default. An answer that claims to have more is an error before room is made for it; what has more is not written.
         public var maximumValue: Int
         /// How many calls may wait for one conversation: 1 to 10,000,000. More fail at once with the code `overloaded`.
         public var maximumWaiting: Int

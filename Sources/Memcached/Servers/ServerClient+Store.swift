@@ -92,7 +92,15 @@ extension ServerClient: CacheStore {
     private func write(_ operation: WriteOperation) async throws -> StoreWrite {
         // An invalidation is tried however the server was a moment ago.
         if !operation.isInvalidation, state.isOpen { throw state.refusal }
+        guard operation.value.count <= configuration.maximumValue else { throw tooLarge(operation.value) }
         return try await written(Call(.write(operation), in: .passUnretained(writes)))
+    }
+
+    private func tooLarge(_ value: [UInt8]) -> CacheError {
+        CacheError(
+            .valueTooLarge,
+            "a value of \(value.count) bytes is over the store's maximumValue of \(configuration.maximumValue), so it could "
+                + "not be read again: raise that, or cache less")
     }
 
     private func written(_ call: Call) async throws -> StoreWrite {

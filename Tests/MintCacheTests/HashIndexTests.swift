@@ -16,8 +16,15 @@ struct HashIndexTests {
             link(hashes.endIndex - 1)
             guard hashes.endIndex > index.bucketCount else { return }
             let split = index.grow()
-            var place = index[split]
+            let first = index[split]
             index[split] = HashIndex.none
+            deal(first)
+        }
+
+        mutating func shrink() { deal(index.shrink()) }
+
+        private mutating func deal(_ first: UInt32) {
+            var place = first
             while place != HashIndex.none {
                 let rest = next[place]
                 link(place)
@@ -42,7 +49,7 @@ struct HashIndexTests {
         }
     }
 
-    @Test("finds every item in its bucket at each size, and none of more buckets than there are items")
+    @Test("finds every item in its bucket at each size on the way up and down, and none of more buckets than there are items")
     func growing() {
         var table = Table()
         var missing = 0
@@ -54,5 +61,15 @@ struct HashIndexTests {
         }
         #expect(missing == 0)
         #expect(table.index.bucketCount == 3000)
+        // And back, with all of them in fewer and fewer buckets.
+        while table.index.bucketCount > 1 {
+            table.shrink()
+            let count = table.index.bucketCount
+            guard count < 20 || count.isMultiple(of: 397) || (1022...1026).contains(count) else { continue }
+            for number in 0..<UInt32(3000) where table.count(of: number &* 2_654_435_761) != 1 { missing += 1 }
+        }
+        #expect(missing == 0)
+        table.add(7)
+        #expect(table.index.bucketCount == 2 && table.count(of: 7) == 1)
     }
 }

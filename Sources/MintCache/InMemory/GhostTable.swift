@@ -1,7 +1,7 @@
 /// The hashes of the keys that were evicted last.
 ///
 /// It is four-way set associative, and remembers 32 bits of a hash and when that was: a few are forgotten early where a set
-/// is full, and all of them when the table grows.
+/// is full, and all of them when the table grows or shrinks.
 struct GhostTable {
     private struct Ghost {
         var label: UInt32 = 0
@@ -25,7 +25,7 @@ struct GhostTable {
     /// - Parameter most: how many are to be remembered.
     mutating func insert(_ hash: Int, most: Int) {
         let needed = max(Self.fewest, most + most / 3)
-        if ghosts.count < needed {
+        if ghosts.count < needed || ghosts.count / 8 > needed {
             ghosts = Array(repeating: Ghost(), count: 1 << (Int.bitWidth - (needed - 1).leadingZeroBitCount))
         }
         self.most = UInt32(clamping: most)

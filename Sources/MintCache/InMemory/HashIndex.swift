@@ -1,5 +1,6 @@
 /// The heads of the chains in which items are found by their hashes: linear hashing (Litwin, *Linear hashing: a new tool
-/// for file and table addressing*, VLDB 1980). It grows by one bucket at a time, so no operation moves all items.
+/// for file and table addressing*, VLDB 1980). It grows and shrinks by one bucket at a time, so no operation moves all
+/// items.
 struct HashIndex {
     /// No item.
     static let none = UInt32.max
@@ -31,5 +32,13 @@ struct HashIndex {
         let split = heads.endIndex - level
         heads.append(Self.none)
         return split
+    }
+
+    /// Takes the last bucket away, and returns its first item: all of its items are to be dealt out anew.
+    ///
+    /// - Precondition: there is more than one.
+    mutating func shrink() -> UInt32 {
+        if heads.endIndex == level { level /= 2 }
+        return heads.removeLast()
     }
 }

@@ -7,7 +7,7 @@
 /// times.
 ///
 /// The queues are doubly linked lists, and the buckets of the index lists, threaded through one array: no item costs an
-/// allocation of its own, and the array and the index grow in steps, so that no call has to move all items.
+/// allocation of its own, and the array and the index grow and shrink in steps, so that no call has to move all items.
 struct S3FIFOCache {
     private struct Node {
         var key: StoreKey
@@ -16,7 +16,7 @@ struct S3FIFOCache {
         /// ``latest`` for none.
         var expiry: WallTime
         var hash: UInt32
-        /// The next one in its bucket, or among the free places.
+        /// The next one in its bucket.
         var next = HashIndex.none
         var newer = HashIndex.none
         var older = HashIndex.none
@@ -42,23 +42,20 @@ struct S3FIFOCache {
 
     private static let none = HashIndex.none
     private static let latest = WallTime(microseconds: .max)
-    /// The key of a free place.
-    private static let nobody = StoreKey(trusted: [UInt8(ascii: "-")])
     /// What an item of the small queue has to be used to move to the main one.
     private static let usesForMain = 2
     private static let mostUses: UInt8 = 3
 
     private let capacity: Int
     private var index = HashIndex()
+    /// In no order. What is removed leaves its place to the last one.
     private var nodes = SegmentedArray<Node>()
-    /// The first free place.
-    private var free = none
-    private(set) var count = 0
     private var small = Queue()
     private var main = Queue()
     private var ghosts = GhostTable()
     private var lastCAS: UInt64 = 0
 
+    var count: Int { Int(nodes.endIndex) }
     var byteCount: Int { small.byteCount + main.byteCount }
 
     init(capacity: Int) { self.capacity = capacity }
@@ -91,15 +88,16 @@ struct S3FIFOCache {
                 "a value of \(value.count) bytes does not fit into a store of \(capacity): raise its capacity")
         }
         let (hash, expiry) = (Self.hash(key), expiry ?? Self.latest)
-        guard let place = place(of: key, hash: hash) else {
-            while byteCount + size > capacity { evict(sparing: Self.none) }
+        guard var place = place(of: key, hash: hash) else {
+            var nobody = Self.none
+            while byteCount + size > capacity { evict(sparing: &nobody) }
             insert(
                 Node(
                     key: StoreKey(trusted: key.bytes.trimmed), value: value.trimmed, cas: lastCAS, expiry: expiry,
                     hash: UInt32(truncatingIfNeeded: hash), isInMain: ghosts.remove(hash)))
             return cas
         }
-        while byteCount - nodes[place].size + size > capacity { evict(sparing: place) }
+        while byteCount - nodes[place].size + size > capacity { evict(sparing: &place) }
         resize(place, by: size - nodes[place].size)
         nodes[place].value = value.trimmed
         nodes[place].cas = lastCAS
@@ -140,19 +138,35 @@ struct S3FIFOCache {
 
     private mutating func unlink(_ place: Place) {
         let bucket = index.bucket(of: nodes[place].hash)
+        relink(bucket, from: place, to: nodes[place].next)
+    }
+
+    /// Has whatever leads to a place in a bucket lead to another one.
+    private mutating func relink(_ bucket: UInt32, from place: Place, to other: Place) {
         guard index[bucket] != place else {
-            index[bucket] = nodes[place].next
+            index[bucket] = other
             return
         }
         var before = index[bucket]
         while nodes[before].next != place { before = nodes[before].next }
-        nodes[before].next = nodes[place].next
+        nodes[before].next = other
     }
 
-    private mutating func growIndex() {
-        let split = index.grow()
-        var place = index[split]
-        index[split] = Self.none
+    /// Has as many buckets as items, or up to twice as many when there were more of those.
+    private mutating func fitIndex() {
+        if count > Int(index.bucketCount) {
+            let split = index.grow()
+            let first = index[split]
+            index[split] = Self.none
+            return deal(first)
+        }
+        // Two at a time, or the items would be gone faster than half of the buckets.
+        for _ in 0..<2 where count < Int(index.bucketCount) / 2 { deal(index.shrink()) }
+    }
+
+    /// Links the items of a bucket that is no more, or is another one's in part.
+    private mutating func deal(_ first: Place) {
+        var place = first
         while place != Self.none {
             let next = nodes[place].next
             link(place)
@@ -167,27 +181,33 @@ struct S3FIFOCache {
     }
 
     private mutating func insert(_ node: Node) {
-        let place = free == Self.none ? nodes.endIndex : free
-        if place == free {
-            free = nodes[place].next
-            nodes[place] = node
-        } else {
-            nodes.append(node)
-        }
-        count += 1
+        let place = nodes.endIndex
+        nodes.append(node)
         link(place)
-        if count > Int(index.bucketCount) { growIndex() }
+        fitIndex()
         enqueue(place)
     }
 
     private mutating func remove(at place: Place) {
         dequeue(place)
         unlink(place)
-        count -= 1
-        nodes[place].key = Self.nobody
-        nodes[place].value = []
-        nodes[place].next = free
-        free = place
+        let last = nodes.endIndex - 1
+        if place != last { move(last, to: place) }
+        _ = nodes.removeLast()
+        fitIndex()
+    }
+
+    /// Moves an item to a place that nothing leads to.
+    private mutating func move(_ last: Place, to place: Place) {
+        relink(index.bucket(of: nodes[last].hash), from: last, to: place)
+        let (newer, older) = (nodes[last].newer, nodes[last].older)
+        if newer != Self.none { nodes[newer].older = place }
+        if older != Self.none { nodes[older].newer = place }
+        change(nodes[last].isInMain) { queue in
+            if queue.newest == last { queue.newest = place }
+            if queue.oldest == last { queue.oldest = place }
+        }
+        nodes[place] = nodes[last]
     }
 
     /// Puts an item at the beginning of its queue.
@@ -221,37 +241,44 @@ struct S3FIFOCache {
     // MARK: Eviction
 
     /// Makes room by evicting one item, from the small queue as long as the main one has its share or less.
-    private mutating func evict(sparing place: Place) {
-        if main.byteCount > capacity - capacity / 10 || small.byteCount == 0 {
-            evictFromMain(sparing: place)
-        } else {
-            evictFromSmall(sparing: place)
-        }
+    ///
+    /// - Parameter spared: the place of one that stays, which it may leave for another.
+    private mutating func evict(sparing spared: inout Place) {
+        let evicted =
+            main.byteCount > capacity - capacity / 10 || small.byteCount == 0
+            ? outOfMain(sparing: spared) : outOfSmall(sparing: spared)
+        guard evicted != Self.none else { return }
+        let last = nodes.endIndex - 1
+        remove(at: evicted)
+        if spared == last { spared = evicted }
     }
 
-    private mutating func evictFromSmall(sparing spared: Place) {
+    /// Which item leaves the small queue for good; none when all have moved to the main one.
+    private mutating func outOfSmall(sparing spared: Place) -> Place {
         while small.oldest != Self.none {
             let place = small.oldest
             if nodes[place].uses < Self.usesForMain, place != spared {
                 ghosts.insert(Self.hash(nodes[place].key), most: count * 9 / 10)
-                return remove(at: place)
+                return place
             }
             dequeue(place)
             nodes[place].isInMain = true
             enqueue(place)
         }
+        return Self.none
     }
 
-    private mutating func evictFromMain(sparing spared: Place) {
+    private mutating func outOfMain(sparing spared: Place) -> Place {
         while main.oldest != Self.none {
             let place = main.oldest
-            if nodes[place].uses == 0, place != spared { return remove(at: place) }
+            if nodes[place].uses == 0, place != spared { return place }
             dequeue(place)
             if nodes[place].uses > 0 { nodes[place].uses -= 1 }
             enqueue(place)
             // Nothing else is left in this queue.
-            if place == spared, main.oldest == spared { return evictFromSmall(sparing: spared) }
+            if place == spared, main.oldest == spared { return outOfSmall(sparing: spared) }
         }
+        return Self.none
     }
 }
 

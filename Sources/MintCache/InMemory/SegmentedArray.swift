@@ -1,4 +1,5 @@
-/// An array that grows by segments of 1,024 elements: to append moves no more than the last of them, however many there are.
+/// An array that grows and shrinks by segments of 1,024 elements: nothing moves more than the last of them, however many
+/// there are.
 struct SegmentedArray<Element> {
     private static var bits: UInt32 { 10 }
     private static var mask: UInt32 { (1 << bits) - 1 }
@@ -14,8 +15,19 @@ struct SegmentedArray<Element> {
     }
 
     mutating func append(_ element: Element) {
-        if endIndex & Self.mask == 0 { segments.append([]) }
-        segments[segments.endIndex - 1].append(element)
+        let segment = Int(endIndex >> Self.bits)
+        if segment == segments.count { segments.append([]) }
+        segments[segment].append(element)
         endIndex += 1
+    }
+
+    mutating func removeLast() -> Element {
+        endIndex -= 1
+        defer {
+            // An empty one is kept for what is appended next, until much of the one before is free.
+            let free = segments.count << Self.bits - Int(endIndex)
+            if free > 3 << (Self.bits - 1) { segments.removeLast() }
+        }
+        return segments[Int(endIndex >> Self.bits)].removeLast()
     }
 }

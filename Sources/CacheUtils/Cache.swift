@@ -135,27 +135,31 @@ public struct Cache: Sendable {
     ///   - nilFor: how long a `nil` is fresh. Without it, `nil` is not cached.
     ///   - policy: all other options, in place of the cache's. What is given beside it counts.
     ///   - load: the function.
+    ///   - loadMany: the function of many argument lists at once, for ``CachedFunction/many(_:)``: see the article *Batches*.
     /// - Returns: a function of the same arguments. Bad options are errors of its calls: ``CacheError`` with code
     ///   `invalidKey` or `invalidDuration`.
     public func cached<each Argument: CacheKeyComponent, Value: Codable & Sendable>(
         _ name: String, ttl: Duration, staleFor: Duration? = nil, leaseFor: Duration? = nil,
         refresh: CachePolicy.Refresh? = nil, groups: [String] = [], nilFor: Duration? = nil,
         policy: CachePolicy? = nil, file: String = #fileID, line: UInt = #line, column: UInt = #column,
-        load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value
+        load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value,
+        loadMany: CachedFunction<repeat each Argument, Value>.BatchLoad? = nil
     ) -> CachedFunction<repeat each Argument, Value> {
         cached(
             name, ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor,
-            policy: policy, codec: defaultCodec(for: Value.self), file: file, line: line, column: column, load: load)
+            policy: policy, codec: defaultCodec(for: Value.self), file: file, line: line, column: column, load: load,
+            loadMany: loadMany)
     }
 
     /// Wraps an async function whose results a codec of your own encodes; else as
-    /// ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:)``.
+    /// ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:loadMany:)``.
     public func cached<each Argument: CacheKeyComponent, Value: Sendable>(
         _ name: String, ttl: Duration, staleFor: Duration? = nil, leaseFor: Duration? = nil,
         refresh: CachePolicy.Refresh? = nil, groups: [String] = [], nilFor: Duration? = nil,
         policy: CachePolicy? = nil, codec: any CacheCodec<Value>,
         file: String = #fileID, line: UInt = #line, column: UInt = #column,
-        load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value
+        load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value,
+        loadMany: CachedFunction<repeat each Argument, Value>.BatchLoad? = nil
     ) -> CachedFunction<repeat each Argument, Value> {
         var arguments: [ObjectIdentifier] = []
         for type in repeat (each Argument).self { arguments.append(ObjectIdentifier(type)) }
@@ -174,7 +178,7 @@ public struct Cache: Sendable {
             otherHeads: Result { () throws(CacheError) in try keys.otherHeads(ofFunction: name) },
             options: options,
             coder: EntryCoder(codec: codec, ttl: ttl, nilFor: nilFor, decoded: decoded, checks: checksCodecs),
-            load: load)
+            load: load, loadMany: loadMany)
     }
 
     private func enter(_ function: FunctionRegistry.Function, named name: String) {
@@ -201,7 +205,7 @@ public struct Cache: Sendable {
     // MARK: Values by key
 
     /// The value that is cached under a key, or else the loader's, which is cached. The options and what the loader may
-    /// do are as in ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:)``.
+    /// do are as in ``cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:loadMany:)``.
     ///
     /// - Throws: the loader's error; `CancellationError` as soon as the task is cancelled; ``CacheError`` with code
     ///   `invalidKey`, `invalidDuration` or `invalidConfiguration` for bad options, `reentrantLoad` in a loader that needs

@@ -3,11 +3,11 @@ import MintCache
 /// The checked options of a cached function or key.
 @usableFromInline
 struct CacheOptions: Sendable {
-    private let options: CacheEntry.Options
+    let entries: CacheEntry.Options
 
-    var policy: CachePolicy { options.policy }
-    var function: String { options.function }
-    var groups: [StoreKey] { options.groups }
+    var policy: CachePolicy { entries.policy }
+    var function: String { entries.function }
+    var groups: [StoreKey] { entries.groups }
 
     /// - Parameters:
     ///   - function: the name of the cached function; empty for a value by key.
@@ -27,12 +27,12 @@ struct CacheOptions: Sendable {
             throw CacheError(
                 .invalidKey, "\(unique.count) groups for one value, that of everything included: use at most 255")
         }
-        options = CacheEntry.Options(
+        entries = CacheEntry.Options(
             function: function, groups: Array(unique), policy: policy, limitsLoads: limitsLoads)
     }
 
     @usableFromInline
-    func entry(_ key: StoreKey) -> CacheEntry { CacheEntry(key: key, options: options) }
+    func entry(_ key: StoreKey) -> CacheEntry { CacheEntry(key: key, options: entries) }
 
     private static func check(_ policy: CachePolicy) throws(CacheError) {
         try check(policy.leaseFor, "leaseFor", "longer than a load usually takes")

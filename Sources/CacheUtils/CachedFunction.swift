@@ -6,6 +6,10 @@ import MintCache
 /// What is written differently has different keys, even where Swift takes it for equal: `0.0` and `-0.0`, or "é" in
 /// its composed and decomposed forms.
 public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>: Sendable {
+    /// The function of many argument lists at once: it returns a value for each, in their order, and `nil` for those that
+    /// there is none of.
+    public typealias BatchLoad = @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [Value?]
+
     // Calls and keys are inlinable up to the engine: where the types of the arguments are known, no packs of their
     // metadata are made for each call. Calls always are: one frame less in the memory of each task that waits.
 
@@ -17,6 +21,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     @usableFromInline let options: Result<CacheOptions, CacheError>
     @usableFromInline let coder: any PayloadCoder<Value>
     @usableFromInline let load: @Sendable @concurrent (repeat each Argument) async throws -> Value
+    let loadMany: BatchLoad?
 
     /// The cached result, or else the function's, which is cached.
     ///
@@ -32,6 +37,44 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     @inlinable @inline(__always)
     public func callAsFunction(_ arguments: repeat each Argument) async throws -> Value {
         try await engine.value(of: entry(repeat each arguments), coder, load: loader(repeat each arguments))
+    }
+
+    /// The cached results of many argument lists, or else the function's, which are cached: each as by a call of its own,
+    /// and all at the same time. See the article *Batches*.
+    ///
+    /// What is cached comes in one round trip to each server; `loadMany` of ``Cache/cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:loadMany:)``
+    /// is called once for all that is not cached and that nobody else is loading. Without it the function is called for
+    /// each, for sixteen at a time.
+    ///
+    /// - Returns: the results in the order of the argument lists. One that is there twice is computed once.
+    /// - Throws: the error of the first in that order that has one, as ``callAsFunction(_:)`` does, when all have ended;
+    ///   ``CacheError`` with code `incompleteBatch` for one that `loadMany` had no value of.
+    public func many(_ argumentLists: [(repeat each Argument)]) async throws -> [Value] {
+        try await manyResults(argumentLists).map { try $0.get() }
+    }
+
+    /// The same as ``many(_:)``, but what each has come to: an error is for those that it concerns.
+    ///
+    /// - Throws: `CancellationError` as soon as the task is cancelled; ``CacheError`` with code `invalidKey` or
+    ///   `invalidDuration` when the options or arguments cannot be used.
+    public func manyResults(_ argumentLists: [(repeat each Argument)]) async throws -> [Result<Value, any Error>] {
+        var keys: [StoreKey] = []
+        keys.reserveCapacity(argumentLists.count)
+        for arguments in argumentLists { keys.append(try key(repeat each arguments)) }
+        return try await engine.values(of: keys, options.get().entries, coder, load: batchLoader(of: argumentLists))
+    }
+
+    private func batchLoader(of argumentLists: [(repeat each Argument)]) -> BatchLoader<Value> {
+        let many = loadMany
+        guard let many else { return BatchLoader(one: { load(of: argumentLists, $0) }, many: nil) }
+        return BatchLoader(
+            one: { load(of: argumentLists, $0) },
+            many: { numbers in try await many(numbers.map { argumentLists[$0] }) })
+    }
+
+    private func load(of argumentLists: [(repeat each Argument)], _ number: Int) -> ReadThroughCache.Loader<Value> {
+        let arguments = argumentLists[number]
+        return loader(repeat each arguments)
     }
 
     /// The result of a run of the function that begins after this call did, whatever is cached. It is stored when this

@@ -14,7 +14,9 @@ extension MemcachedStore {
         public var connectTimeout: Duration
         /// The most calls that leave in one exchange: 1 to 1,000.
         public var maximumBatch: Int
-        /// The most bytes of keys that leave in one line: 300 to 16,000. What libmemcached sends at once is 8 KB.
+        /// The most bytes of keys that leave in one line: 300 to 1,000,000. A call of many keys takes as many lines as it
+        /// needs, one after another. Calls that leave together share a line of 8,000 bytes at most, which is what
+        /// libmemcached sends at once.
         public var maximumLine: Int
         /// The most bytes that a value may have: 1,024 to 1,073,741,824. memcached takes as many as `-I` says, a mebibyte by
         /// default. An answer that claims to have more is an error before room is made for it; what has more is not written.
@@ -44,7 +46,7 @@ extension MemcachedStore {
         /// Makes a configuration.
         public init(
             conversationsPerServer: Int = 1, operationTimeout: Duration = .milliseconds(500),
-            connectTimeout: Duration = .milliseconds(500), maximumBatch: Int = 256, maximumLine: Int = 8000,
+            connectTimeout: Duration = .milliseconds(500), maximumBatch: Int = 256, maximumLine: Int = 64_000,
             maximumValue: Int = 64 * 1024 * 1024, maximumWaiting: Int = 100_000,
             maximumIdle: Duration = .seconds(180), failuresToOpen: Int = 2, acknowledgesWrites: Bool = false,
             readsBeforeFill: Bool = false, resumesTasks: Bool = true,
@@ -68,7 +70,7 @@ extension MemcachedStore {
         func validate() throws {
             try Self.check("conversationsPerServer", conversationsPerServer, in: 1...16)
             try Self.check("maximumBatch", maximumBatch, in: 1...1000)
-            try Self.check("maximumLine", maximumLine, in: 300...16_000)
+            try Self.check("maximumLine", maximumLine, in: 300...1_000_000)
             try Self.check("maximumValue", maximumValue, in: 1024...1 << 30)
             try Self.check("maximumWaiting", maximumWaiting, in: 1...10_000_000)
             try Self.check("failuresToOpen", failuresToOpen, in: 1...1000)

@@ -18,6 +18,8 @@ public struct CacheError: Error, Sendable {
         public static let invalidDuration = Code("invalidDuration")
         /// A store or a cache was not made for what is asked of it, or with something it cannot work with.
         public static let invalidConfiguration = Code("invalidConfiguration")
+        /// A batch loader gave no value for an element, or another number of values than it was asked for.
+        public static let incompleteBatch = Code("incompleteBatch")
         /// A server address is malformed, empty or listed twice.
         public static let invalidServer = Code("invalidServer")
         /// The store cannot be reached, or the connection to it broke.

@@ -51,30 +51,38 @@ extension ReadThroughCache {
         do {
             return try await within(patience, nil, body)
         } catch is Impatience {
-            let error = CacheError.loadTimeout("a call has waited \(patience) for a load, which goes on")
-            report(.loadTimedOut, entry, error: error)
-            guard let read, let record = read.item?.record, case .stamps(let reading) = read.groups,
-                !pending.names(entry, in: store)
-            else { throw error }
-            let machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
-            let now = clock.now
-            guard
-                machine.isServable(record, under: reading, at: now)
-                    || machine.isServableInError(record, under: reading, at: now) && entry.policy.keeps(after: error),
-                isAccepted(record, entry.key), let value = try? coder.decode(record, under: entry.key)
-            else { throw error }
-            report(.stale, entry, reason: .loadTimeout)
-            return value
+            return try valueInHaste(read, entry, coder)
         }
     }
 
+    /// What a call gets that waits no longer.
+    func valueInHaste<Value: Sendable>(
+        _ read: ReadMachine.Read?, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>
+    ) throws -> Value {
+        let patience = entry.policy.loadTimeout.soft ?? .zero
+        let error = CacheError.loadTimeout("a call has waited \(patience) for a load, which goes on")
+        report(.loadTimedOut, entry, error: error)
+        guard let read, let record = read.item?.record, case .stamps(let reading) = read.groups,
+            !pending.names(entry, in: store)
+        else { throw error }
+        let machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
+        let now = clock.now
+        guard
+            machine.isServable(record, under: reading, at: now)
+                || machine.isServableInError(record, under: reading, at: now) && entry.policy.keeps(after: error),
+            isAccepted(record, entry.key), let value = try? coder.decode(record, under: entry.key)
+        else { throw error }
+        report(.stale, entry, reason: .loadTimeout)
+        return value
+    }
+
     /// A call does not wait any longer.
-    private struct Impatience: Error {}
+    struct Impatience: Error {}
 
     /// Does something in a task of its own, which is cancelled when a time is over.
     ///
     /// - Throws: then an error, or ``Impatience``.
-    private func within<Value: Sendable>(
+    func within<Value: Sendable>(
         _ timeout: Duration, _ error: CacheError?, _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
         let outcome = Promise<Value>()

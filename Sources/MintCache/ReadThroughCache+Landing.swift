@@ -17,6 +17,14 @@ extension ReadThroughCache {
     func land<Value: Sendable>(
         _ flight: Flight<Value>, _ landing: Landing<Value>, _ coder: any PayloadCoder<Value>
     ) async {
+        let outcome = await handOn(landing, flight, coder)
+        finish(flight, landing, outcome, await fill(flight, outcome))
+    }
+
+    /// Hands a value on to all who wait for it, and says what is to be filled.
+    func handOn<Value: Sendable>(
+        _ landing: Landing<Value>, _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>
+    ) async -> Fill.Outcome {
         flights.landed(flight)
         // The callers first: storing the value may take as long as the store likes.
         let pause = note(landing.failure, of: flight)
@@ -29,23 +37,26 @@ extension ReadThroughCache {
         let outcome = outcome(of: landing, flight, coder, pause)
         if case .value = outcome { flight.landed.resolve(landing.result.map { $0 }) }
         flight.landed.resolve(.success(nil))
-        let end = await end(flight, outcome)
-        if end == .stored || end == .failed, case .value(let loaded) = outcome { hold(landing, flight, loaded) }
+        return outcome
     }
 
-    /// Fills the register, and sees to it that nobody waits for the lease any more.
-    private func end<Value: Sendable>(_ flight: Flight<Value>, _ outcome: Fill.Outcome) async -> FillEnd {
-        switch await fill(flight, outcome) {
+    /// The register is filled, or could not be: sees to it that nobody waits for the lease any more.
+    func finish<Value: Sendable>(
+        _ flight: Flight<Value>, _ landing: Landing<Value>, _ outcome: Fill.Outcome, _ result: FillResult
+    ) {
+        let isHeld: Bool
+        switch result {
         case .failed(let next):
             flights.orphan(flight)
             flight.end(.failed)
             giveBack(flight, next)
-            return .failed
+            isHeld = true
         case .ended(let end):
             flights.end(flight)
             flight.end(end)
-            return end
+            isHeld = end == .stored
         }
+        if isHeld, case .value(let loaded) = outcome { hold(landing, flight, loaded) }
     }
 
     /// Remembers that a load failed, or that it did not, and says how long the pause is that follows.

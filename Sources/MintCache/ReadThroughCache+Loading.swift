@@ -8,49 +8,33 @@ extension ReadThroughCache {
         _ start: LoadStarter, _ load: @escaping Loader<Value>
     ) -> (flight: any AnyFlight, own: Flight<Value>?) {
         let flight = Flight<Value>(
-            acquisition, entry, place, in: store.part(of: entry.key).store, list: store.listNumber,
-            order: held.order, isBackground: start.isBackground, of: self, deadlines: deadlines)
-        if let other = flights.enter(flight) {
+            acquisition, entry, place, in: store.part(of: entry.key), list: store.listNumber, order: held.order,
+            isBackground: start.isBackground, frame: LoadFrame([entry.key], of: self, token: acquisition.token),
+            deadlines: deadlines)
+        if let other = enter(flight) {
             place.leave()
             return (other, nil)
         }
-        // The store has said that there is no fresh value.
-        if entry.policy.whenAway.isHolding { held.drop(entry.key) }
         underWay.begin()
-        // However long the load takes, nobody waits for it longer than its lease runs.
-        letGo(flight, after: entry.policy.leaseFor)
         flight.load.runs(in: start { await self.fly(flight, coder, load) })
         return (flight, flight)
+    }
+
+    /// Enters a flight, or finds the one of its key whose lease is being taken at this moment.
+    func enter(_ flight: some AnyFlight) -> (any AnyFlight)? {
+        if let other = flights.enter(flight) { return other }
+        // The store has said that there is no fresh value.
+        if flight.entry.policy.whenAway.isHolding { held.drop(flight.entry.key) }
+        // However long the load takes, nobody waits for it longer than its lease runs.
+        letGo(flight, after: flight.entry.policy.leaseFor)
+        return nil
     }
 
     private func fly<Value: Sendable>(
         _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>
     ) async {
         defer { underWay.end() }
-        switch await takeLease(flight) {
-        case .won: break
-        case .lost:
-            flight.place.leave()
-            flights.leave(flight)
-            flight.load.end(.success(.lost))
-            return flight.end(.dropped)
-        case .gone:
-            flight.place.leave()
-            flights.orphan(flight)
-            flight.load.end(.success(.gone))
-            flight.end(.failed)
-            return giveBack(flight, .failure(), laterLooks: Self.looksForLateLease)
-        case .trouble(let isRefused):
-            flight.place.leave()
-            // The write may have taken effect all the same, or may do so later; nobody should wait for a load that
-            // there is not.
-            flights.orphan(flight)
-            flight.load.end(.success(.trouble))
-            flight.end(.failed)
-            return giveBack(flight, .failure(), laterLooks: isRefused ? [] : Self.looksForLateLease)
-        }
-        flights.started(flight)
-        keepLease(of: flight)
+        guard begins(flight, await takeLease(flight)) else { return flight.place.leave() }
         let began = clock.elapsed
         let isSettling = clock.now < flight.acquisition.settlingUntil
         let result = await LoadFrame.$current.withValue(flight.load.frame) {
@@ -68,6 +52,38 @@ extension ReadThroughCache {
         }
     }
 
+    /// Ends a flight whose lease was not taken, and says whether its load may begin.
+    func begins(_ flight: Flight<some Sendable>, _ lease: Result<StoreWrite, any Error>) -> Bool {
+        switch lease {
+        case .success(let write) where write.isStored:
+            flight.lease.stands(as: flight.acquisition.envelope, write.cas)
+            flights.started(flight)
+            keepLease(of: flight)
+            return true
+        case .success(.gone):
+            // The lease was taken and is lost already, or was not: that is everyday.
+            flights.orphan(flight)
+            flight.load.end(.success(.gone))
+            flight.end(.failed)
+            giveBack(flight, .failure(), laterLooks: Self.looksForLateLease)
+        case .success:
+            // Someone else changed the register first.
+            flights.leave(flight)
+            flight.load.end(.success(.lost))
+            flight.end(.dropped)
+        case .failure(let error):
+            report(.storeTrouble, flight.entry, error: error)
+            // The write may have taken effect all the same, or may do so later; nobody should wait for a load that
+            // there is not.
+            flights.orphan(flight)
+            flight.load.end(.success(.trouble))
+            flight.end(.failed)
+            let isRefused = (error as? CacheError)?.isRefusal == true
+            giveBack(flight, .failure(), laterLooks: isRefused ? [] : Self.looksForLateLease)
+        }
+        return false
+    }
+
     /// Runs a loader, for as long as it may.
     ///
     /// - Parameter place: is left when the loader has ended, which it may do after this has thrown.
@@ -75,24 +91,34 @@ extension ReadThroughCache {
     func run<Value: Sendable>(
         _ load: @escaping Loader<Value>, for entry: CacheEntry, _ place: LoadPlace, isSettling: Bool = false
     ) async throws -> (value: Value, reported: (any Error)?) {
+        try await run(load, for: [entry], place, isSettling: isSettling)
+    }
+
+    /// Runs a loader of values of one function.
+    func run<Loaded: Sendable>(
+        _ load: @escaping Loader<Loaded>, for entries: [CacheEntry], _ place: LoadPlace, isSettling: Bool
+    ) async throws -> (value: Loaded, reported: (any Error)?) {
         LoadFrame.current?.pass(place.gates)
-        report(.load, entry)
+        func reportAll(_ kind: CacheEvent.Kind, error: (any Error)? = nil, duration: Duration? = nil) {
+            for entry in entries { report(kind, entry, error: error, duration: duration) }
+        }
+        reportAll(.load)
         let (began, failure) = (clock.elapsed, CacheLoad.Report())
         do {
             let value = try await CacheLoad.$isSettling.withValue(isSettling) {
                 try await CacheLoad.$report.withValue(failure) {
-                    try await withHardTimeout(entry.policy.loadTimeout.hard) {
+                    try await withHardTimeout(entries[0].policy.loadTimeout.hard) {
                         defer { place.leave() }
                         return try await load()
                     }
                 }
             }
             let reported = failure.failure.withLock(\.self)
-            if let reported { report(.loadFailed, entry, error: reported, duration: clock.elapsed - began) }
+            if let reported { reportAll(.loadFailed, error: reported, duration: clock.elapsed - began) }
             place.note(hasWorked: reported == nil)
             return (value, reported)
         } catch {
-            report(.loadFailed, entry, error: error, duration: clock.elapsed - began)
+            reportAll(.loadFailed, error: error, duration: clock.elapsed - began)
             if !(error is CancellationError) { place.note(hasWorked: false) }
             throw error
         }
@@ -100,28 +126,10 @@ extension ReadThroughCache {
 
     // MARK: The register
 
-    private enum Start {
-        /// The lease is held and the load may begin.
-        case won
-        /// Someone else changed the register first.
-        case lost
-        /// The lease was taken and is lost already, or was not: that is everyday.
-        case gone
-        /// The store did not say, so nothing may be filled; or it said no.
-        case trouble(isRefused: Bool)
-    }
-
-    private func takeLease(_ flight: some AnyFlight) async -> Start {
-        let (key, acquisition) = (flight.entry.key, flight.acquisition)
-        do {
-            let lease = Fill.Write(envelope: acquisition.envelope, expiry: acquisition.expiry)
-            let write = try await write(lease, to: key, over: acquisition.over, in: flight.store)
-            guard write.isStored else { return write == .gone ? .gone : .lost }
-            flight.lease.stands(as: lease.envelope, write.cas)
-            return .won
-        } catch {
-            report(.storeTrouble, flight.entry, error: error)
-            return .trouble(isRefused: (error as? CacheError)?.isRefusal == true)
+    private func takeLease(_ flight: some AnyFlight) async -> Result<StoreWrite, any Error> {
+        await .of {
+            try await self.write(
+                flight.acquisition.lease, to: flight.entry.key, over: flight.acquisition.over, in: flight.store)
         }
     }
 
@@ -132,9 +140,18 @@ extension ReadThroughCache {
     }
 
     func fill(_ flight: some AnyFlight, _ outcome: Fill.Outcome) async -> FillResult {
+        filled(flight, outcome, await .of { try await self.write(outcome, flight) })
+    }
+
+    /// What came of a fill.
+    ///
+    /// - Parameter result: what was written; `nil` when the register no longer carried the token.
+    func filled(
+        _ flight: some AnyFlight, _ outcome: Fill.Outcome, _ result: Result<Envelope?, any Error>
+    ) -> FillResult {
         let entry = flight.entry
         do {
-            let written = try await write(outcome, flight)
+            let written = try result.get()
             let end = written == nil ? FillEnd.dropped : .released
             guard case .value(let loaded) = outcome else { return .ended(end) }
             // Its window may be over.

@@ -123,7 +123,7 @@ extension ReadThroughCache {
         return .readAgain
     }
 
-    private func served<Value>(
+    func served<Value>(
         _ value: Value, _ kind: CacheEvent.Kind, _ entry: CacheEntry, _ reason: CacheEvent.Reason? = nil
     ) -> Value {
         report(kind, entry, reason: reason)
@@ -202,7 +202,7 @@ extension ReadThroughCache {
         try LoadFrame.check(entry.key, of: self)
         let gates = gates(of: entry)
         let value = try await unleased.value(
-            of: entry.key, in: self, bound: entry.policy.leaseFor, start: .forCaller,
+            of: [entry.key], in: self, bound: entry.policy.leaseFor, start: .forCaller,
             isAlone: gates.count < self.gates(of: entry, isPartOfLoad: false).count
         ) { [self] in
             let (order, began) = (held.order, clock.elapsed)

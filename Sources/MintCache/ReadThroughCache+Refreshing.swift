@@ -14,7 +14,7 @@ extension ReadThroughCache {
         // A lease that is waited for, and its own.
         let isAlone = gates(of: entry).count < gates(of: entry, isPartOfLoad: false).count
         let value = try await refreshes.value(
-            of: entry.key, in: self, bound: entry.policy.longestLease * 2, start: .forCaller, isAlone: isAlone
+            of: [entry.key], in: self, bound: entry.policy.longestLease * 2, start: .forCaller, isAlone: isAlone
         ) { [self] in try await refreshAlone(entry, coder, load) }
         held.invalidate(entry.key, settlingUntil: clock.elapsed)
         report(.miss, entry, reason: .refresh)

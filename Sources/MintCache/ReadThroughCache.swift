@@ -124,8 +124,15 @@ public final class ReadThroughCache: Sendable {
     private func hit<Value: Sendable>(
         in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ order: UInt64
     ) throws -> Value {
-        let groups = groups(answer.generations, of: entry.groups)
-        guard let item = answer.item else { throw NoHit(read: .init(item: nil, groups: groups)) }
+        try hit(answer.item, groups(answer.generations, of: entry.groups), entry, coder, order)
+    }
+
+    @inline(__always)
+    private func hit<Value: Sendable>(
+        _ item: StoreItem?, _ groups: ReadMachine.Groups, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        _ order: UInt64
+    ) throws -> Value {
+        guard let item else { throw NoHit(read: .init(item: nil, groups: groups)) }
         var isIntact = false
         guard let record = EnvelopeCoding.record(in: item.value, for: entry.key, isIntact: &isIntact) else {
             throw noHit(item, isIntact ? EnvelopeCoding.envelope(inIntact: item.value) : nil, groups)
@@ -149,8 +156,17 @@ public final class ReadThroughCache: Sendable {
     }
 
     /// What was read in place of a hit.
-    private struct NoHit: Error {
+    struct NoHit: Error {
         var read: ReadMachine.Read
+    }
+
+    /// The fresh value in an item that was read with others.
+    @inline(never)
+    func hit<Value: Sendable>(
+        among item: StoreItem?, _ groups: ReadMachine.Groups, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
+        _ order: UInt64
+    ) throws -> Value {
+        try hit(item, groups, entry, coder, order)
     }
 
     // MARK: Reporting

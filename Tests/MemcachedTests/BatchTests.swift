@@ -31,9 +31,29 @@ struct BatchTests {
         switch try await call.wait() {
         case .item(let item): text([item])
         case .items(let item, let others): text([item]) + "+" + text(others)
-        case .written(let write): write == .gone ? "gone" : write.isStored ? "stored" : "not stored"
+        case .written(let write): text(write)
+        case .allWritten(let outcomes): outcomes.map { (try? $0.get()).map(text) ?? "failed" }.joined(separator: ", ")
         case .failure: "failure"
         }
+    }
+
+    private func text(_ write: StoreWrite) -> String {
+        write == .gone ? "gone" : write.isStored ? "stored" : "not stored"
+    }
+
+    @Test("tells of several writes of one call apart, and of those of the calls beside it")
+    func writesTogether() async throws {
+        var batch = Batch()
+        func add(_ name: String) throws -> WriteOperation { .add(try key(name), Array(name.utf8), expiry: 0) }
+        let calls = fill(
+            &batch, [.write(try add("a")), .writeAll([try add("b"), try add("c"), try add("d")]), .write(try add("e"))])
+        for (index, name) in ["a", "b", "x", nil, "e"].enumerated() {
+            if let name { try batch.items.set(index, to: name) }
+        }
+        finish(&batch, calls)
+        #expect(try await text(calls[0]) == "stored")
+        #expect(try await text(calls[1]) == "stored, not stored, gone")
+        #expect(try await text(calls[2]) == "stored")
     }
 
     @Test("asks for each key once, and gives every call its own items")

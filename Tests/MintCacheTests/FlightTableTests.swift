@@ -14,7 +14,7 @@ struct FlightTableTests {
             Acquisition(
                 token: token, stamps: [], over: nil, envelope: .pending(lease, stamps: []), expiry: .seconds(1)),
             CacheEntry(key: try StoreKey(key ?? "k\(number)"), options: .init(policy: CachePolicy())),
-            in: InMemoryStore(), of: table,
+            in: StorePart(id: 0, store: InMemoryStore()), frame: LoadFrame(of: table),
             deadlines: Deadlines(clock: ManualClock()))
     }
 

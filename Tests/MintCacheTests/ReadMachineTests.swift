@@ -169,7 +169,8 @@ struct ReadMachineTests {
         return Flight(
             Acquisition(
                 token: lease.token, stamps: [], over: nil, envelope: .pending(lease, stamps: []), expiry: .seconds(9)),
-            CacheEntry(key: try StoreKey("k"), options: .init(policy: policy)), in: InMemoryStore(), of: clock,
+            CacheEntry(key: try StoreKey("k"), options: .init(policy: policy)),
+            in: StorePart(id: 0, store: InMemoryStore()), frame: LoadFrame(of: clock),
             deadlines: Deadlines(clock: clock))
     }
 

@@ -17,6 +17,8 @@ final actor Call {
         case getAll(StoreKey, [StoreKey])
         /// Indirect, so that the many gets are small.
         indirect case write(WriteOperation)
+        /// Writes that are read back together.
+        case writeAll([WriteOperation])
         /// Writes that are read back, and then a key and those that go with it.
         indirect case writeAndGetAll([WriteOperation], StoreKey, [StoreKey])
     }
@@ -27,6 +29,8 @@ final actor Call {
         /// Of a key and of those that go with it, in their order.
         case items(StoreItem?, [StoreItem?])
         case written(StoreWrite)
+        /// Of each write.
+        case allWritten([Result<StoreWrite, any Error>])
         case failure(any Error)
     }
 
@@ -131,5 +135,15 @@ final actor Call {
 
     nonisolated func advance(from phase: Phase, to next: Phase) -> Bool {
         self.phase.compareExchange(expected: phase, desired: next, ordering: .sequentiallyConsistent).exchanged
+    }
+}
+
+extension Call.Reply {
+    /// The reply to a write.
+    init(_ outcome: Result<StoreWrite, any Error>) {
+        switch outcome {
+        case .success(let write): self = .written(write)
+        case .failure(let error): self = .failure(error)
+        }
     }
 }

@@ -12,12 +12,11 @@ struct Batch: ~Copyable {
     }
 
     /// Where what a call wants is.
-    private struct Want {
-        /// The index of its key.
-        var key: Int
-        /// The index in `furtherKeys`, or in `writes`, or -1.
-        var index = -1
-        var isWrite = false
+    private enum Want {
+        /// The item of a key, and the index in `furtherKeys` of those that go with it, or -1.
+        case items(key: Int, further: Int)
+        case write(Int)
+        case writes(Range<Int>)
     }
 
     private(set) var keys = KeyBatch()
@@ -57,23 +56,25 @@ struct Batch: ~Copyable {
     private mutating func add(_ request: Call.Request) {
         switch request {
         case .get(let key):
-            wants.append(Want(key: keys.index(of: key)))
+            wants.append(.items(key: keys.index(of: key), further: -1))
         case .getAll(let key, let others):
-            wants.append(Want(key: keys.index(of: key), index: index(of: others)))
+            wants.append(.items(key: keys.index(of: key), further: index(of: others)))
         case .write(let operation):
-            let (key, index) = append(operation)
-            wants.append(Want(key: key, index: index, isWrite: true))
+            wants.append(.write(append(operation)))
+        case .writeAll(let operations):
+            let first = writes.count
+            for operation in operations { _ = append(operation) }
+            wants.append(.writes(first..<writes.count))
         case .writeAndGetAll(let operations, let key, let others):
             // What became of them shows in what is read.
             for operation in operations { _ = append(operation) }
-            wants.append(Want(key: keys.index(of: key), index: index(of: others)))
+            wants.append(.items(key: keys.index(of: key), further: index(of: others)))
         }
     }
 
-    private mutating func append(_ operation: WriteOperation) -> (key: Int, write: Int) {
+    private mutating func append(_ operation: WriteOperation) -> Int {
         guard let key = operation.key else { preconditionFailure("a write that cannot be read back") }
-        let index = keys.index(of: key)
-        return (index, writes.append(operation, key: index))
+        return writes.append(operation, key: keys.index(of: key))
     }
 
     /// Whether the keys of a request fit the line.
@@ -87,6 +88,8 @@ struct Batch: ~Copyable {
             return others.reduce(keys.growth(by: key)) { $0 + keys.growth(by: $1) } <= room
         case .write(let operation):
             return operation.key.map { keys.growth(by: $0) <= room } ?? false
+        case .writeAll(let operations):
+            return operations.compactMap(\.key).reduce(0) { $0 + keys.growth(by: $1) } <= room
         }
     }
 
@@ -113,16 +116,20 @@ struct Batch: ~Copyable {
         let furtherItems = furtherKeys.map { $0.indices.map { items[$0] } }
         var number = 0
         calls.forEach { call in
-            let want = wants[number]
-            number += 1
-            if want.isWrite {
-                call.prepare(writes.reply(want.index, items, epoch: epoch))
-            } else if let error = failure(of: want) {
-                call.prepare(.failure(error))
-            } else if want.index < 0 {
-                call.prepare(.item(items[want.key]))
-            } else {
-                call.prepare(.items(items[want.key], furtherItems[want.index]))
+            defer { number += 1 }
+            switch wants[number] {
+            case .write(let index):
+                call.prepare(Call.Reply(writes.outcome(index, items, epoch: epoch)))
+            case .writes(let range):
+                call.prepare(.allWritten(range.map { writes.outcome($0, items, epoch: epoch) }))
+            case .items(let key, let further):
+                if let error = failure(key, further) {
+                    call.prepare(.failure(error))
+                } else if further < 0 {
+                    call.prepare(.item(items[key]))
+                } else {
+                    call.prepare(.items(items[key], furtherItems[further]))
+                }
             }
         }
     }
@@ -130,10 +137,11 @@ struct Batch: ~Copyable {
     /// Lets go of what was read, which nobody gets.
     mutating func abandon() { items.release() }
 
-    private func failure(of want: Want) -> CacheError? {
+    /// Why a key could not be read, or one of those that go with it.
+    private func failure(_ key: Int, _ further: Int) -> CacheError? {
         guard !failures.isEmpty else { return nil }
-        let further = want.index < 0 ? [] : furtherKeys[want.index].indices
-        return failures.first { $0.keys.contains(want.key) || further.contains(where: $0.keys.contains) }?.error
+        let others = further < 0 ? [] : furtherKeys[further].indices
+        return failures.first { $0.keys.contains(key) || others.contains(where: $0.keys.contains) }?.error
     }
 }
 

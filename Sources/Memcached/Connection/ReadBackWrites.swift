@@ -24,6 +24,7 @@ struct ReadBackWrites {
     private var uncertainty: CacheError?
 
     var isEmpty: Bool { writes.isEmpty }
+    var count: Int { writes.count }
 
     mutating func removeAll() {
         writes.removeAll(keepingCapacity: true)
@@ -72,25 +73,25 @@ struct ReadBackWrites {
 
     // MARK: What became of them
 
-    /// The reply to a write, from what was read after it.
-    func reply(_ index: Int, _ items: borrowing FetchedItems, epoch: UInt32?) -> Call.Reply {
+    /// What became of a write, from what was read after it.
+    func outcome(_ index: Int, _ items: borrowing FetchedItems, epoch: UInt32?) -> Result<StoreWrite, any Error> {
         let write = writes[index]
         switch write.state {
         case .failed(let error): return .failure(error)
-        case .missed: return .written(.notStored)
+        case .missed: return .success(.notStored)
         case .unsent, .sent: break
         }
-        let seen = items.withItem(write.key) { cas, value -> Call.Reply? in
+        let seen = items.withItem(write.key) { cas, value -> Result<StoreWrite, any Error>? in
             if write.operation.value.withUnsafeBytes({ $0.isSame(as: value) }) {
-                return .written(.stored(epoch.flatMap { StoreItem.CAS(rawValue: cas, epoch: $0) }))
+                return .success(.stored(epoch.flatMap { StoreItem.CAS(rawValue: cas, epoch: $0) }))
             }
             if let uncertainty { return .failure(uncertainty) }
             // What it was to write over stands there still.
             if write.operation.expected?.rawValue == cas { return nil }
-            return .written(.notStored)
+            return .success(.notStored)
         }
         switch seen {
-        case .some(.some(let reply)): return reply
+        case .some(.some(let outcome)): return outcome
         case .some(.none):
             return .failure(
                 CacheError(
@@ -98,7 +99,7 @@ struct ReadBackWrites {
                     "memcached refused a write: its memory is full, as -M has it, or the value is too large"))
         case .none:
             if let uncertainty { return .failure(uncertainty) }
-            return .written(write.operation.expected == nil ? .gone : .notStored)
+            return .success(write.operation.expected == nil ? .gone : .notStored)
         }
     }
 }

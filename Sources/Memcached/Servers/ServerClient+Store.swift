@@ -3,7 +3,7 @@ import MintCache
 /// One server is a store by itself, on which any key can stand.
 extension ServerClient: CacheStore {
     /// Larger values are not read back: that would cost more than waiting for an acknowledgement.
-    private static let largestReadBack = 4096
+    private var largestReadBack: Int { min(4096, configuration.maximumValue) }
 
     // MARK: Reading
 
@@ -29,13 +29,15 @@ extension ServerClient: CacheStore {
     func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        guard !configuration.acknowledgesWrites, writes.allSatisfy({ $0.value.count <= Self.largestReadBack }) else {
+        guard !configuration.acknowledgesWrites, writes.allSatisfy({ $0.value.count <= largestReadBack }) else {
             for write in writes {
-                _ = try await self.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+                _ = try await self.write(unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
             }
             return try await get(key, with: others)
         }
-        let operations = writes.map { WriteOperation(unique: $0.value, to: $0.key, over: $0.over, expiry: 0) }
+        let operations = try writes.map {
+            WriteOperation(unique: $0.value, to: $0.key, over: $0.over, expiry: try expirySeconds($0.expiry))
+        }
         return try await items(ask(.writeAndGetAll(operations, key, others), for: key))
     }
 
@@ -68,10 +70,35 @@ extension ServerClient: CacheStore {
         unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
         let operation = WriteOperation(unique: value, to: key, over: cas, expiry: try expirySeconds(expiry))
-        guard !configuration.acknowledgesWrites, value.count <= Self.largestReadBack else {
+        guard !configuration.acknowledgesWrites, value.count <= largestReadBack else {
             return try await write(operation)
         }
         return try await written(ask(.write(operation), for: key))
+    }
+
+    /// The small ones leave together.
+    func write(unique writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
+        let together = writes.indices.filter {
+            !configuration.acknowledgesWrites && writes[$0].value.count <= largestReadBack
+        }
+        guard together.count == writes.count else {
+            var outcomes = await writeEach(writes.indices.filter { !together.contains($0) }.map { writes[$0] })
+            let small = await write(unique: together.map { writes[$0] })
+            for (place, outcome) in zip(together, small) { outcomes.insert(outcome, at: place) }
+            return outcomes
+        }
+        guard let first = writes.first else { return [] }
+        do {
+            let operations = try writes.map {
+                WriteOperation(unique: $0.value, to: $0.key, over: $0.over, expiry: try expirySeconds($0.expiry))
+            }
+            guard case .allWritten(let outcomes) = try await ask(.writeAll(operations), for: first.key).wait() else {
+                preconditionFailure("another reply than to several writes")
+            }
+            return outcomes
+        } catch {
+            return writes.map { _ in .failure(error) }
+        }
     }
 
     func delete(_ key: StoreKey) async throws -> Bool { try await write(.delete(key)).isStored }

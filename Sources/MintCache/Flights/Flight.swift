@@ -15,7 +15,7 @@ final class Flight<Value: Sendable>: AnyFlight {
     let lease = HeldLease()
     /// The right to run the loader.
     let place: LoadPlace
-    let store: any CacheStore
+    let part: StorePart
     let list: UInt32
     /// Where it began in the order of ``HeldValues``.
     let order: UInt64
@@ -23,18 +23,17 @@ final class Flight<Value: Sendable>: AnyFlight {
     private let isBackground: Bool
 
     init(
-        _ acquisition: Acquisition, _ entry: CacheEntry, _ place: LoadPlace = .none, in store: any CacheStore,
-        list: UInt32 = 0, order: UInt64 = 0, isBackground: Bool = false, of cache: AnyObject, deadlines: Deadlines
+        _ acquisition: Acquisition, _ entry: CacheEntry, _ place: LoadPlace = .none, in part: StorePart,
+        list: UInt32 = 0, order: UInt64 = 0, isBackground: Bool = false, frame: LoadFrame, deadlines: Deadlines
     ) {
         self.place = place
-        self.store = store
+        self.part = part
         self.list = list
         self.order = order
         self.acquisition = acquisition
         self.entry = entry
         self.isBackground = isBackground
-        load = SharedLoad(
-            LoadFrame(entry.key, of: cache, token: acquisition.token), deadlines: deadlines)
+        load = SharedLoad(frame, deadlines: deadlines)
     }
 
     /// Lets all who wait for another's load go when a time is over.
@@ -98,7 +97,7 @@ protocol AnyFlight: Sendable {
     var acquisition: Acquisition { get }
     var entry: CacheEntry { get }
     /// The part of the store in which it began.
-    var store: any CacheStore { get }
+    var part: StorePart { get }
     /// The number of the list of servers under which it began.
     var list: UInt32 { get }
     var lease: HeldLease { get }
@@ -109,4 +108,9 @@ protocol AnyFlight: Sendable {
 
     @discardableResult
     func waitForFill() async throws -> FillEnd?
+}
+
+extension AnyFlight {
+    /// The store that it began in.
+    var store: any CacheStore { part.store }
 }

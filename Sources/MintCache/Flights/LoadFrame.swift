@@ -8,37 +8,69 @@ final class LoadFrame: Sendable {
     /// The load that the current task is a part of.
     @TaskLocal static var current: LoadFrame?
 
-    let key: StoreKey
+    /// What it loads: more than one value for a batch.
+    private struct Load {
+        var keys: [StoreKey] = []
+        /// What stands in the store while it runs; none for one without a lease.
+        var tokens: [LoadToken] = []
+        /// How many of what was added is not there yet.
+        var openCount = 0
+        /// Those that it has passed.
+        var gates: [LoadGate] = []
+    }
+
     private let cache: ObjectIdentifier
     /// The load that asked for this one, for as long as it runs.
     private let outer: LoadFrame?
-    /// What stands in the store while this load runs; `nil` for one without a lease.
-    private let token: LoadToken?
-    /// Those that it has passed.
-    private let gates = Mutex<[LoadGate]>([])
+    private let load = Mutex(Load())
     private let hasEnded = Atomic(false)
 
     /// Makes the frame of a load that the current task asks for.
     ///
-    /// - Parameter cache: whose key it is.
-    init(_ key: StoreKey, of cache: AnyObject, token: LoadToken? = nil) {
-        self.key = key
+    /// - Parameter cache: whose keys it loads.
+    init(of cache: AnyObject) {
         self.cache = ObjectIdentifier(cache)
-        self.token = token
         // Those that have ended are let go of, or chains of background refreshes would grow for ever.
         outer = Self.running.first { _ in true }
+    }
+
+    /// Makes the frame of a load of values that are there at the same time.
+    convenience init(_ keys: [StoreKey], of cache: AnyObject, token: LoadToken? = nil) {
+        self.init(of: cache)
+        add(keys, token: token)
+    }
+
+    /// Says that it loads others, too.
+    func add(_ keys: [StoreKey], token: LoadToken?) {
+        load.withLock { load in
+            load.keys += keys
+            if let token { load.tokens.append(token) }
+            load.openCount += 1
+        }
     }
 
     /// Whether the current task is a part of a load that has passed a gate: to wait there for another place might be to
     /// wait for itself.
     static func hasPassed(_ gate: LoadGate) -> Bool {
-        current != nil && running.contains { $0.gates.withLock { $0.contains { $0 === gate } } }
+        current != nil && running.contains { $0.load.withLock { $0.gates.contains { $0 === gate } } }
     }
 
     /// Notes that the load has passed some gates.
-    func pass(_ gates: [LoadGate]) { self.gates.withLock { $0 += gates } }
+    func pass(_ gates: [LoadGate]) { load.withLock { $0.gates += gates } }
 
-    func end() { hasEnded.store(true, ordering: .relaxed) }
+    /// Something that was added is there.
+    func end() {
+        let isOver = load.withLock { load in
+            load.openCount -= 1
+            return load.openCount <= 0
+        }
+        if isOver { hasEnded.store(true, ordering: .relaxed) }
+    }
+
+    /// Names it: by a key, if it is one of its own.
+    private func name(_ key: StoreKey? = nil) -> StoreKey {
+        load.withLock { load in key.flatMap { load.keys.contains($0) ? $0 : nil } ?? load.keys[0] }
+    }
 
     /// The loads that the current task is a part of, the innermost first.
     private static var running: some Sequence<LoadFrame> {
@@ -54,7 +86,7 @@ final class LoadFrame: Sendable {
     static func check(_ key: StoreKey, of cache: AnyObject) throws(CacheError) {
         guard current != nil else { return }
         let cache = ObjectIdentifier(cache)
-        if let frame = running.first(where: { $0.key == key && $0.cache == cache }) {
+        if let frame = running.first(where: { $0.cache == cache && $0.load.withLock { $0.keys.contains(key) } }) {
             throw circle(through: frame, key)
         }
     }
@@ -65,13 +97,13 @@ final class LoadFrame: Sendable {
     ///   process.
     static func check(_ token: LoadToken, of key: StoreKey) throws(CacheError) {
         guard current != nil else { return }
-        if let frame = running.first(where: { $0.token == token }) { throw circle(through: frame, key) }
+        if let frame = running.first(where: { $0.load.withLock { $0.tokens.contains(token) } }) { throw circle(through: frame, key) }
     }
 
     private static func circle(through frame: LoadFrame, _ key: StoreKey) -> CacheError {
         var chain: [StoreKey] = []
         for inner in running {
-            chain.insert(inner.key, at: 0)
+            chain.insert(inner.name(key), at: 0)
             if inner === frame { break }
         }
         return reentry(chain + [key])
@@ -103,7 +135,7 @@ final class LoadFrame: Sendable {
             waits[ObjectIdentifier(waiter), default: []].append(self)
             return nil
         }
-        if let chain { throw Self.reentry([waiter.key] + chain) }
+        if let chain { throw Self.reentry([waiter.name()] + chain) }
         defer {
             Self.waits.withLock { waits in
                 let id = ObjectIdentifier(waiter)
@@ -119,10 +151,10 @@ final class LoadFrame: Sendable {
     ) -> [StoreKey]? {
         var seen: Set<ObjectIdentifier> = []
         func search(_ frame: LoadFrame) -> [StoreKey]? {
-            if frame === end { return [frame.key] }
+            if frame === end { return [frame.name()] }
             guard seen.insert(ObjectIdentifier(frame)).inserted else { return nil }
             for next in waits[ObjectIdentifier(frame)] ?? [] {
-                if let path = search(next) { return [frame.key] + path }
+                if let path = search(next) { return [frame.name()] + path }
             }
             return nil
         }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Loads of which one runs for each key in this process: refreshes, and those that nothing in the store vouches for,
+/// Loads of which one runs for each key, or each list of keys, in this process: refreshes, and those that nothing in the store vouches for,
 /// because it is away or has kept a caller waiting too long.
 ///
 /// Whoever comes while one is running shares the next one, which begins after all who share it came: so nobody gets a
@@ -9,7 +9,7 @@ import Synchronization
 final class SerialLoads: Sendable {
     /// Where one load runs at a time.
     private struct LineID: Hashable {
-        var key: StoreKey
+        var keys: [StoreKey]
         var type: ObjectIdentifier
     }
 
@@ -57,12 +57,12 @@ final class SerialLoads: Sendable {
     /// - Throws: the loader's error, `CancellationError` as soon as the calling task is cancelled, or ``CacheError``
     ///   with code `reentrantLoad`.
     func value<Value: Sendable>(
-        of key: StoreKey, in cache: AnyObject, bound: Duration, start: LoadStarter, isAlone: Bool = false,
+        of keys: [StoreKey], in cache: AnyObject, bound: Duration, start: LoadStarter, isAlone: Bool = false,
         _ run: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        let id = LineID(key: key, type: ObjectIdentifier(Value.self))
+        let id = LineID(keys: keys, type: ObjectIdentifier(Value.self))
         for _ in 0..<(isAlone ? 0 : Self.sharesInVain) {
-            let new = Load<Value>(SharedLoad(LoadFrame(key, of: cache), deadlines: deadlines))
+            let new = Load<Value>(SharedLoad(LoadFrame(keys, of: cache), deadlines: deadlines))
             let (load, before) = enter(new, id)
             guard load === new else {
                 if let value = try await load.result.sharedOutcome() { return value }
@@ -71,7 +71,7 @@ final class SerialLoads: Sendable {
             new.result.runs(in: start { await self.run(new, after: before, in: id, bound: bound, run) })
             return try await new.result.ownOutcome()
         }
-        let load = SharedLoad<Value>(LoadFrame(key, of: cache), deadlines: deadlines)
+        let load = SharedLoad<Value>(LoadFrame(keys, of: cache), deadlines: deadlines)
         underWay.begin()
         load.runs(
             in: start { [underWay] in

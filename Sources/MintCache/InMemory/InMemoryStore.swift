@@ -94,6 +94,18 @@ public final class InMemoryStore: CacheStore {
         }
     }
 
+    /// Stores values that nobody else ever writes.
+    public func write(unique writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
+        var outcomes: [Result<StoreWrite, any Error>] = []
+        for write in writes {
+            outcomes.append(
+                await .of {
+                    try await self.write(unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
+                })
+        }
+        return outcomes
+    }
+
     /// Removes what stands there.
     public func delete(_ key: StoreKey) async throws -> Bool {
         let now = clock.now

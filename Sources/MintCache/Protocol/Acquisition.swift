@@ -14,6 +14,9 @@ struct Acquisition: Equatable {
     /// Until when ``kept`` was fresh, under the stamps that were read.
     var keptFreshUntil = WallTime.never
 
+    /// What takes the lease.
+    var lease: Fill.Write { Fill.Write(envelope: envelope, expiry: expiry) }
+
     /// Whether the window in which the lease was taken is over: what was loaded in it is not shared any more.
     func hasSettled(by now: WallTime) -> Bool { settlingUntil != .never && settlingUntil <= now }
 

@@ -63,6 +63,12 @@ public protocol CacheStore: Sendable {
         unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite
 
+    /// Stores several values that nobody else ever writes, each as ``write(unique:to:over:expiry:)`` does, in as few round
+    /// trips as the store can: by default all at the same time.
+    ///
+    /// - Returns: what became of each, in their order.
+    func write(unique writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>]
+
     /// Removes what stands there, and says whether anything did.
     func delete(_ key: StoreKey) async throws -> Bool
 
@@ -90,7 +96,7 @@ public protocol CacheStore: Sendable {
     func accepts(listNumber: UInt32, for key: StoreKey) -> Bool
 }
 
-/// A value that nobody else ever writes under its key, without an expiry.
+/// A value that nobody else ever writes under its key.
 public struct UniqueValue: Sendable, Equatable {
     /// Under which key.
     public var key: StoreKey
@@ -98,11 +104,14 @@ public struct UniqueValue: Sendable, Equatable {
     public var value: [UInt8]
     /// Over which item; `nil` for where nothing stands.
     public var over: StoreItem.CAS?
+    /// How long the store keeps it; `nil` for ever.
+    public var expiry: Duration?
 
     /// Makes one.
-    public init(_ value: [UInt8], under key: StoreKey, over cas: StoreItem.CAS? = nil) {
+    public init(_ value: [UInt8], under key: StoreKey, over cas: StoreItem.CAS? = nil, expiry: Duration? = nil) {
         self.key = key
         self.value = value
+        self.expiry = expiry
         over = cas
     }
 }
@@ -114,6 +123,29 @@ extension CacheStore {
     ) async throws -> StoreWrite {
         guard let cas else { return try await add(key, value, expiry: expiry) }
         return try await compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+    }
+
+    /// Stores values that nobody else ever writes, all at the same time.
+    public func write(unique writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] { await writeEach(writes) }
+
+    /// Stores values that nobody else ever writes, each by itself, all at the same time.
+    package func writeEach(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
+        await withTaskGroup(of: (Int, Result<StoreWrite, any Error>).self) { group in
+            for (place, write) in writes.enumerated() {
+                group.addTask {
+                    await (
+                        place,
+                        .of {
+                            try await self.write(
+                                unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
+                        }
+                    )
+                }
+            }
+            var outcomes = [Result<StoreWrite, any Error>](repeating: .success(.notStored), count: writes.count)
+            for await (place, outcome) in group { outcomes[place] = outcome }
+            return outcomes
+        }
     }
 
     /// Reads an item in order to write over it.
@@ -140,7 +172,7 @@ extension CacheStore {
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
         let part = part(of: key).store
         for write in writes {
-            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
         }
         return try await get(key, with: others)
     }

@@ -1,0 +1,33 @@
+/// How the values of a batch are loaded.
+public struct BatchLoader<Value: Sendable>: Sendable {
+    /// The loader of one element, by its number.
+    let one: @Sendable (Int) -> ReadThroughCache.Loader<Value>
+    /// Loads elements by their numbers, in their order; `nil` for one that there is no value of. Without it each is loaded
+    /// by itself.
+    let many: (@Sendable @concurrent ([Int]) async throws -> [Value?])?
+
+    /// Makes one.
+    public init(
+        one: @escaping @Sendable (Int) -> ReadThroughCache.Loader<Value>,
+        many: (@Sendable @concurrent ([Int]) async throws -> [Value?])?
+    ) {
+        self.one = one
+        self.many = many
+    }
+}
+
+/// A call for many values.
+struct BatchCall<Value: Sendable>: Sendable {
+    let entries: [CacheEntry]
+    let coder: any PayloadCoder<Value>
+    let loader: BatchLoader<Value>
+    let results: BatchResults<Value>
+
+    var policy: CachePolicy { entries[0].policy }
+}
+
+/// An element whose value was not in the cache, and what was read of it; `nil` when the store has failed.
+struct BatchMiss: Sendable {
+    var number: Int
+    var read: ReadMachine.Read?
+}

@@ -1,0 +1,275 @@
+/// Many values at once: what is cached in one round trip to each part of the store, and one load of what is not.
+///
+/// Each element goes by the same rules as a call by itself. Those that need nothing but a lease take it together, and are
+/// loaded and stored together; the others, which wait for another's load, say, go their way alone.
+extension ReadThroughCache {
+    /// How many elements are loaded at a time where there is no loader of many.
+    private static let loadsAtATime = 16
+
+    /// The values of many keys of one function, each as ``value(of:_:load:)`` has it.
+    ///
+    /// - Returns: what each has come to, in the order of the keys. A key that is there twice is loaded once.
+    /// - Throws: `CancellationError` as soon as the calling task is cancelled.
+    public func values<Value: Sendable>(
+        of keys: [StoreKey], _ options: CacheEntry.Options, _ coder: any PayloadCoder<Value>,
+        load loader: BatchLoader<Value>
+    ) async throws -> [Result<Value, any Error>] {
+        guard !keys.isEmpty else { return [] }
+        let call = BatchCall(
+            entries: keys.map { CacheEntry(key: $0, options: options) }, coder: coder, loader: loader,
+            results: BatchResults(count: keys.count))
+        let firsts = Self.firsts(of: keys)
+        let misses = try await read(keys.indices.filter { firsts[$0] == $0 }, call)
+        if !misses.isEmpty { try await loadInTime(misses, call) }
+        let results = call.results.all
+        return firsts.map { results[$0] ?? .failure(CancellationError()) }
+    }
+
+    /// For each key where it stands first.
+    private static func firsts(of keys: [StoreKey]) -> [Int] {
+        var numbers: [StoreKey: Int] = [:]
+        numbers.reserveCapacity(keys.count)
+        return keys.enumerated().map { number, key in
+            if let first = numbers.updateValue(number, forKey: key) {
+                numbers[key] = first
+                return first
+            }
+            return number
+        }
+    }
+
+    // MARK: Reading
+
+    /// Serves what is cached and fresh, and returns the others.
+    private func read<Value>(_ numbers: [Int], _ call: BatchCall<Value>) async throws -> [BatchMiss] {
+        let order = held.order
+        var misses: [BatchMiss] = []
+        for answer in try await ask(for: numbers, of: call.entries) {
+            guard let (items, groups) = answer.found else {
+                misses += answer.numbers.map { BatchMiss(number: $0) }
+                continue
+            }
+            for (number, item) in zip(answer.numbers, items) {
+                do {
+                    let value = try hit(among: item, groups, call.entries[number], call.coder, order)
+                    call.results.set(number, .success(value))
+                } catch let noHit as NoHit {
+                    misses.append(BatchMiss(number: number, read: noHit.read))
+                }
+            }
+        }
+        return misses
+    }
+
+    // MARK: What is not cached
+
+    /// Loads elements, for as long as the call may wait.
+    private func loadInTime<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) async throws {
+        guard let patience = call.policy.loadTimeout.soft else { return try await load(misses, call) }
+        do {
+            try await within(patience, nil) { try await self.load(misses, call) }
+        } catch is Impatience {
+            for miss in misses where !call.results.has(miss.number) {
+                let result = Result { try valueInHaste(miss.read, call.entries[miss.number], call.coder) }
+                call.results.set(miss.number, result)
+            }
+        }
+    }
+
+    private func load<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) async throws {
+        guard call.loader.many != nil else { return try await loadAlone(misses, call, atATime: Self.loadsAtATime) }
+        var (misses, alone, away) = (misses, [BatchMiss](), [Int]())
+        var place: LoadPlace?
+        var flights: [BatchFlight<Value>] = []
+        // Whoever had to wait for a place reads again.
+        while !misses.isEmpty {
+            var plan = plan(misses, call)
+            alone += plan.alone
+            away += plan.away
+            refresh(&plan.claims, call)
+            alone += plan.claims.map(\.miss)
+            guard !plan.leases.isEmpty else { break }
+            let gates = gates(of: call.entries[0])
+            if let place = place.take() ?? LoadPlace.now(in: gates) {
+                let departed = depart(plan.leases, call, place, .forCaller)
+                flights = departed.flights
+                alone += departed.others
+                break
+            }
+            misses = serveStale(plan.leases, call)
+            guard !misses.isEmpty else { break }
+            do { place = try await placeInTurn(for: call.entries[misses[0].number], gates) } catch {
+                if error is CancellationError { throw error }
+                for miss in misses { call.results.set(miss.number, .failure(error)) }
+                break
+            }
+            misses = try await read(misses.map(\.number), call)
+        }
+        place?.leave()
+        try await wait(for: flights, alone, away, call)
+    }
+
+    /// What the elements of a batch do next.
+    private struct Plan<Value> {
+        var leases: [BatchLease<Value>] = []
+        /// The same for values that are stale and were served.
+        var claims: [BatchLease<Value>] = []
+        /// Of those that need more than a lease.
+        var alone: [BatchMiss] = []
+        /// Of those that the store could not be asked for.
+        var away: [Int] = []
+    }
+
+    /// Serves what can be served, and says what the others do next.
+    private func plan<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) -> Plan<Value> {
+        var plan = Plan<Value>()
+        for miss in misses {
+            let entry = call.entries[miss.number]
+            guard let read = miss.read else {
+                plan.away.append(miss.number)
+                continue
+            }
+            guard !pending.names(entry, in: store) else {
+                plan.alone.append(miss)
+                continue
+            }
+            var machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
+            let decision = decide(&machine, informed(read, entry), entry.key, call.coder)
+            switch (decision.action, decision.cached) {
+            case (.serve, let value?):
+                call.results.set(miss.number, .success(served(value, .hit, entry)))
+            case (.serveStale(_, let why), let value?):
+                call.results.set(miss.number, .success(served(value, .stale, entry, why)))
+            case (.claim(let acquisition, _), let value?):
+                let lease = BatchLease(miss: miss, acquisition: acquisition, reason: machine.reason, kept: value)
+                guard entry.policy.refresh == .background else {
+                    plan.leases.append(lease)
+                    continue
+                }
+                call.results.set(miss.number, .success(served(value, .stale, entry)))
+                plan.claims.append(lease)
+            case (.acquire(let acquisition), _):
+                do { try LoadFrame.check(entry.key, of: self) } catch {
+                    call.results.set(miss.number, .failure(error))
+                    continue
+                }
+                let kept = acquisition.kept.flatMap { try? call.coder.decode($0, under: entry.key) }
+                plan.leases.append(
+                    BatchLease(miss: miss, acquisition: acquisition, reason: machine.reason, kept: kept))
+            default:
+                plan.alone.append(miss)
+            }
+        }
+        return plan
+    }
+
+    /// Refreshes values in the background that were served stale, if a load may begin at once; they are nobody's after.
+    private func refresh<Value>(_ claims: inout [BatchLease<Value>], _ call: BatchCall<Value>) {
+        defer { claims = [] }
+        guard !claims.isEmpty, let place = LoadPlace.now(in: gates(of: call.entries[0], isPartOfLoad: false)) else {
+            return
+        }
+        _ = depart(claims, call, place, .inBackground(background))
+    }
+
+    /// Serves what was cached before where too many loads run, and returns the others.
+    private func serveStale<Value>(_ leases: [BatchLease<Value>], _ call: BatchCall<Value>) -> [BatchMiss] {
+        leases.compactMap { lease in
+            guard let kept = lease.kept else { return lease.miss }
+            let entry = call.entries[lease.miss.number]
+            call.results.set(lease.miss.number, .success(served(kept, .stale, entry, .loadLimit)))
+            return nil
+        }
+    }
+
+    // MARK: Waiting
+
+    /// Waits for the load of this call, and for what others load meanwhile.
+    private func wait<Value>(
+        for flights: [BatchFlight<Value>], _ alone: [BatchMiss], _ away: [Int], _ call: BatchCall<Value>
+    ) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            if !alone.isEmpty { group.addTask { try await self.loadAlone(alone, call, atATime: .max) } }
+            if !away.isEmpty { group.addTask { try await self.loadAway(away, call) } }
+            // Those whose leases are lost read again, and may have to wait; the others have no store to ask.
+            var (lost, gone) = ([BatchMiss](), [Int]())
+            for flight in flights {
+                let (number, entry) = (flight.lease.miss.number, flight.flight.entry)
+                do {
+                    switch try await flight.flight.load.ownOutcome() {
+                    case .value(let value):
+                        call.results.set(number, .success(served(value, .miss, entry, flight.lease.reason)))
+                    case .kept(let value, _):
+                        call.results.set(number, .success(served(value, .stale, entry, .recentFailure)))
+                    case .lost: lost.append(BatchMiss(number: number))
+                    case .gone, .trouble: gone.append(number)
+                    }
+                } catch {
+                    try Task.checkCancellation()
+                    call.results.set(number, .failure(error))
+                }
+            }
+            if !gone.isEmpty { group.addTask { [gone] in try await self.loadAway(gone, call) } }
+            if !lost.isEmpty { try await loadAlone(read(lost.map(\.number), call), call, atATime: .max) }
+            try await group.waitForAll()
+        }
+    }
+
+    /// Has elements go their way alone, so many at a time.
+    private func loadAlone<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>, atATime most: Int) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for (started, miss) in misses.enumerated() {
+                if started >= most { try await group.next() }
+                group.addTask {
+                    let (entry, load) = (call.entries[miss.number], call.loader.one(miss.number))
+                    do {
+                        guard let read = miss.read else {
+                            let value = try await self.loadUnleased(entry, call.coder, load)
+                            return call.results.set(miss.number, .success(value))
+                        }
+                        let value = try await self.value(on: read, entry, call.coder, load)
+                        call.results.set(miss.number, .success(value))
+                    } catch {
+                        try Task.checkCancellation()
+                        call.results.set(miss.number, .failure(error))
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    /// Loads elements that nothing in the store vouches for, together.
+    private func loadAway<Value>(_ numbers: [Int], _ call: BatchCall<Value>) async throws {
+        let numbers = numbers.filter { number in
+            let held: Value? = heldValue(of: call.entries[number])
+            if let held { call.results.set(number, .success(held)) }
+            return held == nil
+        }
+        guard let first = numbers.first else { return }
+        let entries = numbers.map { call.entries[$0] }
+        do {
+            for entry in entries { try LoadFrame.check(entry.key, of: self) }
+            let gates = gates(of: entries[0])
+            let isAlone = gates.count < self.gates(of: entries[0], isPartOfLoad: false).count
+            let loaded = try await unleased.value(
+                of: entries.map(\.key), in: self, bound: call.policy.leaseFor, start: .forCaller, isAlone: isAlone
+            ) { [self] in
+                let (order, began) = (held.order, clock.elapsed)
+                let place = try await placeInTurn(for: call.entries[first], gates)
+                let loaded = try await run({ try await self.loadMany(numbers, call) }, for: entries, place, isSettling: false)
+                for (entry, result) in zip(entries, loaded.value) where loaded.reported == nil {
+                    if case .success(let value) = result { hold(loaded: value, entry, call.coder, order, since: began) }
+                }
+                return loaded.value
+            }
+            for (number, result) in zip(numbers, loaded) {
+                if case .success = result { report(.miss, call.entries[number], reason: .storeTrouble) }
+                call.results.set(number, result)
+            }
+        } catch {
+            try Task.checkCancellation()
+            for number in numbers { call.results.set(number, .failure(error)) }
+        }
+    }
+}

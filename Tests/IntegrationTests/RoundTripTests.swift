@@ -23,8 +23,12 @@ struct RoundTripTests {
             relay.forgetLines()
             try await body()
             await cache.drain()
-            // Each exchange is one line that is answered; what leaves with it is not.
-            return relay.lines.count { line in
+            return lineCount
+        }
+
+        /// Each exchange is one line that is answered; what leaves with it is not.
+        var lineCount: Int {
+            relay.lines.count { line in
                 ["gets ", "set ", "delete "].contains(where: line.hasPrefix) && !line.contains("cache-utils:")
             }
         }
@@ -74,6 +78,47 @@ struct RoundTripTests {
         try await withWire { wire async throws in
             let square = wire.square(groups: groups)
             #expect(try await wire.exchanges { _ = try await square(3) } == (groups.isEmpty ? 3 : 4))
+        }
+    }
+
+    @Test(
+        "two before the loader and one after it for a thousand values, half of them cold, on one server",
+        arguments: groups)
+    func batch(groups: [String]) async throws {
+        try await withWire { wire async throws in
+            let before = Counter()
+            let label = wire.cache.cached("label of a number", ttl: .seconds(60), groups: groups) { (number: Int) in
+                "\(number)"
+            } loadMany: { numbers in
+                #expect(numbers == Array(500..<1000))
+                before.add(wire.lineCount)
+                return numbers.map { "label \($0)" }
+            }
+            for number in 0..<500 { _ = try await label(number) }
+            #expect(try await wire.exchanges { _ = try await label.many(Array(0..<1000)) } == 3)
+            #expect(before.value == 2)
+            // All hits: one.
+            #expect(try await wire.exchanges { _ = try await label.many(Array(0..<1000)) } == 1)
+        }
+    }
+
+    @Test("as many lines for what does not fit one, one after the other")
+    func longBatch() async throws {
+        try await withWire { wire async throws in
+            let text = wire.cache.cached("text", ttl: .seconds(60)) { (text: String) in
+                text
+            } loadMany: {
+                $0
+            }
+            let texts = (0..<1000).map { "\($0) " + String(repeating: "x", count: 150) }
+            #expect(try await text.many(texts) == texts)
+            // Of 64,000 bytes each at most.
+            let size = try texts.reduce(0) { try $0 + text.key($1).bytes.count + 1 }
+            let exchanges = try await wire.exchanges {
+                let cached = try await text.many(texts)
+                #expect(cached == texts)
+            }
+            #expect(exchanges == size / 64_000 + 1)
         }
     }
 

@@ -38,6 +38,8 @@ package final class Counter: Sendable {
     @discardableResult
     package func increment() -> Int { count.add(1, ordering: .sequentiallyConsistent).newValue }
 
+    package func add(_ number: Int) { count.add(number, ordering: .sequentiallyConsistent) }
+
     package func decrement() { count.subtract(1, ordering: .sequentiallyConsistent) }
 
     /// What a loader does that returns how often it was called, and whose first call stops at a gate.

@@ -8,7 +8,8 @@ import MintCache
 public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>: Sendable {
     /// The function of many argument lists at once: it returns a value for each, in their order, and `nil` for those that
     /// there is none of.
-    public typealias BatchLoad = @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [Value?]
+    public typealias BatchLoad =
+        @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [Value?]
 
     // Calls and keys are inlinable up to the engine: where the types of the arguments are known, no packs of their
     // metadata are made for each call. Calls always are: one frame less in the memory of each task that waits.

@@ -271,7 +271,9 @@ struct BatchTests {
 
     // MARK: Invalidations
 
-    @Test("cache nothing that was loaded before an invalidation, of one element or of the group", arguments: [true, false])
+    @Test(
+        "cache nothing that was loaded before an invalidation, of one element or of the group",
+        arguments: [true, false])
     func invalidation(isGroup: Bool) async throws {
         let city = city()
         let gate = cities.stopNext()

@@ -33,7 +33,13 @@ final class LeaseJudge: @unchecked Sendable {
     }
 
     /// A write has failed: the load that it was for is over.
-    func fail(_ envelope: Envelope?) {
+    ///
+    /// - Parameter old: what stands there.
+    func fail(_ envelope: Envelope?, over old: Envelope?, by process: Int) {
+        // The pause after a failure does not say whose load has failed.
+        if envelope?.isPaused == true, let lease = old?.lease, leases[lease.token]?.process == process {
+            leases[lease.token]?.hasEnded = true
+        }
         switch envelope {
         case .value(let record): leases[record.claim?.token ?? record.identity]?.hasEnded = true
         case .mark, .later: break

@@ -40,6 +40,9 @@ final class Schedule: @unchecked Sendable {
     private let stage: Stage
     private let theme: Theme
     private let groups: [String]
+    private let isOneRelease: Bool
+    /// Whether some calls are for many values.
+    private let asksForMany: Bool
     private let store: SharedStore
     private var caches: [Cache] = []
     private var functions: [CachedFunction<Int, Int>] = []
@@ -59,14 +62,17 @@ final class Schedule: @unchecked Sendable {
 
     private init(_ choices: Choices) {
         stage = Stage(choices)
-        theme = Theme(rawValue: stage.choices.choose(6) / 2) ?? .trouble
+        let choice = stage.choices.choose(6)
+        theme = Theme(rawValue: choice / 2) ?? .trouble
+        asksForMany = choice % 2 == 1
         stage.isReliable = theme == .lagging
         groups = [["g", "h"], ["g", "h"], ["g"], []][stage.choices.choose(4)]
         store = SharedStore(
             stage, groups: groups.compactMap { try? StoreKey("s:@\($0)") }, partCount: 1 + stage.choices.choose(2))
         let staleFor = theme == .expiring ? Duration.zero : .seconds(10)
         // Most processes are of one release.
-        let versions = stage.choices.oneIn(4) ? ["1", "2"] : ["1", "1"]
+        isOneRelease = !stage.choices.oneIn(4)
+        let versions = isOneRelease ? ["1", "1"] : ["1", "2"]
         for process in 0..<Self.processes {
             let skew = Duration.milliseconds(stage.choices.choose(3) * 400)
             let clock = StageClock(stage: stage, process: process, skew: skew)
@@ -78,7 +84,11 @@ final class Schedule: @unchecked Sendable {
                 cache.cached(
                     "row", ttl: .seconds(10), staleFor: staleFor, leaseFor: Self.lease,
                     refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: groups
-                ) { [self] (row: Int) in try await load(row, process: process) })
+                ) { [self] (row: Int) in
+                    try await load([row], process: process)[0]
+                } loadMany: { [self] rows in
+                    try await load(rows, process: process)
+                })
         }
     }
 
@@ -90,15 +100,14 @@ final class Schedule: @unchecked Sendable {
     // MARK: The actors
 
     /// The value of a row is its number and its version.
-    private func load(_ row: Int, process: Int) async throws -> Int {
-        let version = theme == .lagging ? replicated(row) : versions[row]
-        let value = row * 1000 + version
-        stage.note("p\(process) loads row \(row) at version \(version)")
+    private func load(_ rows: [Int], process: Int) async throws -> [Int] {
+        let values = rows.map { $0 * 1000 + (theme == .lagging ? replicated($0) : versions[$0]) }
+        stage.note("p\(process) loads \(values)")
         loadCount += 1
-        await stage.wait("ends the load of \(value)", process: process)
-        loaded[value] = stage.now
+        await stage.wait("ends the load of \(values)", process: process)
+        for value in values { loaded[value] = stage.now }
         if !stage.isCalm, stage.choices.oneIn(8) { throw LoadFailure() }
-        return value
+        return values
     }
 
     private func replicated(_ row: Int) -> Int { replica[row].last { $0.from <= stage.now }?.version ?? 0 }
@@ -124,6 +133,7 @@ final class Schedule: @unchecked Sendable {
 
     private func call(_ row: Int, in process: Int) async {
         let kind = stage.choices.choose(8)
+        if kind == 5, asksForMany { return await callMany(in: process) }
         // A refresh wants what is there when it begins.
         let need = needed(row, isRefresh: kind == 6)
         let began = stage.now
@@ -138,21 +148,40 @@ final class Schedule: @unchecked Sendable {
             }
             calls += 1
             guard let value else { return }
-            stage.note("p\(process) gets \(value)")
-            if value / 1000 != row { stage.violations.append("I6: row \(row) is answered with \(value)") }
-            // From a replica that lags, what was loaded meanwhile may be old; what was loaded before is not any more.
-            let isShared = theme == .lagging && (loaded[value] ?? began) >= began
-            if value % 1000 < need, !isShared {
-                stage.violations.append("I1, I2: row \(row) is answered with version \(value % 1000), not \(need)")
-            }
-            // Nobody reads an older one from now on, unless the store has failed.
-            if kind == 6, theme != .lagging, failures == stage.failures[process] {
+            judge(value, row, need: need, since: began, in: process)
+            // Nobody of the release reads an older one from now on, unless the store has failed.
+            if kind == 6, isOneRelease, theme != .lagging, failures == stage.failures[process] {
                 acknowledged[row] = max(acknowledged[row], value % 1000)
             }
         } catch is LoadFailure {
             calls += 1
         } catch {
             stage.violations.append("a read throws \(error)")
+        }
+    }
+
+    private func callMany(in process: Int) async {
+        let rows = [1, 0, 1]
+        let (needs, began) = (rows.map { needed($0, isRefresh: false) }, stage.now)
+        stage.note("p\(process) asks for rows \(rows), at least versions \(needs)")
+        do {
+            let results = try await functions[process].manyResults(rows)
+            calls += 1
+            for (result, (row, need)) in zip(results, zip(rows, needs)) {
+                do { judge(try result.get(), row, need: need, since: began, in: process) } catch is LoadFailure {}
+            }
+        } catch {
+            stage.violations.append("a read throws \(error)")
+        }
+    }
+
+    private func judge(_ value: Int, _ row: Int, need: Int, since began: WallTime, in process: Int) {
+        stage.note("p\(process) gets \(value)")
+        if value / 1000 != row { stage.violations.append("I6: row \(row) is answered with \(value)") }
+        // From a replica that lags, what was loaded meanwhile may be old; what was loaded before is not any more.
+        let isShared = theme == .lagging && (loaded[value] ?? began) >= began
+        if value % 1000 < need, !isShared {
+            stage.violations.append("I1, I2: row \(row) is answered with version \(value % 1000), not \(need)")
         }
     }
 

@@ -169,7 +169,8 @@ struct StageStore: CacheStore {
         shared.leases.begin(envelope, by: process)
         defer { shared.leases.end(envelope) }
         do { return try await write() } catch {
-            shared.leases.fail(envelope)
+            let old = shared.item(place(key)).flatMap { EnvelopeCoding.envelope(in: $0.value, for: key) }
+            shared.leases.fail(envelope, over: old, by: process)
             throw error
         }
     }
@@ -214,7 +215,7 @@ struct StageStore: CacheStore {
         let own = shared.part(of: key)
         let part = onPart(PlantedMistake.stampsOfAnotherServer.isPlanted ? shared.partCount - 1 - own : own)
         for write in writes {
-            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: nil)
+            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
         }
         return try await get(key, with: others)
     }

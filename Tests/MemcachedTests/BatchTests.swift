@@ -46,7 +46,8 @@ struct BatchTests {
         var batch = Batch()
         func add(_ name: String) throws -> WriteOperation { .add(try key(name), Array(name.utf8), expiry: 0) }
         let calls = fill(
-            &batch, [.write(try add("a")), .writeAll([try add("b"), try add("c"), try add("d")]), .write(try add("e"))])
+            &batch,
+            [.write(try add("a")), .writeAll([try add("b"), try add("c"), try add("d")]), .write(try add("e"))])
         for (index, name) in ["a", "b", "x", nil, "e"].enumerated() {
             if let name { try batch.items.set(index, to: name) }
         }

@@ -49,7 +49,9 @@ struct HashIndexTests {
         }
     }
 
-    @Test("finds every item in its bucket at each size on the way up and down, and none of more buckets than there are items")
+    @Test(
+        "finds every item in its bucket at each size on the way up and down, and none of more buckets than there are items"
+    )
     func growing() {
         var table = Table()
         var missing = 0

@@ -142,17 +142,21 @@ struct Client: Sendable {
         let fresh = plan.lag > 0 ? .seconds(60) : ClientPlan.fresh
         let functions = Functions(
             rows: cache.cached("row", ttl: fresh, staleFor: .seconds(2), groups: ["all", "shared"]) {
-                (number: Int) in Row(number: number, version: try await load(number, of: 0))
+                (number: Int) in Row(number: number, version: try await load([number], of: 0)[0])
             },
             texts: (0..<ClientPlan.groups).map { group in
                 cache.cached(
                     "text\(group)", ttl: max(.seconds(5), fresh), staleFor: .seconds(5),
                     groups: ["group\(group)", "shared"]
-                ) { (number: Int) in "\(number):\(try await load(number, of: 1))" }
+                ) { (number: Int) in
+                    "\(number):\(try await load([number], of: 1)[0])"
+                } loadMany: { numbers in
+                    zip(numbers, try await load(numbers, of: 1)).map { "\($0):\($1)" }
+                }
             },
             large: cache.cached("large", ttl: fresh, staleFor: .seconds(2), groups: ["all", "shared"]) {
                 (number: Int) in
-                let text = "\(number):\(try await load(number, of: 2))"
+                let text = "\(number):\(try await load([number], of: 2)[0])"
                 return text + String(repeating: " ", count: number == 0 ? 1_200_000 : 200_000 + number * 100_000)
             })
         try await withThrowingTaskGroup { group in
@@ -168,9 +172,9 @@ struct Client: Sendable {
     private var isCalm: Bool { monotonicNow() >= plan.calm }
     private var isOver: Bool { monotonicNow() >= plan.end }
 
-    private func load(_ row: Int, of function: Int) async throws -> Int64 {
+    private func load(_ rows: [Int], of function: Int) async throws -> [Int64] {
         let begin = monotonicNow()
-        let version = plan.lag > 0 ? database.version(of: row, lag: plan.lag) : database.version(of: row)
+        let versions = rows.map { plan.lag > 0 ? database.version(of: $0, lag: plan.lag) : database.version(of: $0) }
         let isEarly = begin < plan.calm - Int64(ClientPlan.lease * 2 / .nanoseconds(1))
         if isEarly, Int.random(in: 0..<300) == 0 {
             // Longer than its lease: others take over.
@@ -178,9 +182,12 @@ struct Client: Sendable {
         } else {
             try await Task.sleep(for: .milliseconds(.random(in: 5...40)))
         }
-        let key = row + (function + 3 * plan.version) * SharedDatabase.rows
-        history.record(Event(kind: .load, row: key, version: version, begin: begin, end: monotonicNow()))
-        return version
+        let end = monotonicNow()
+        for (row, version) in zip(rows, versions) {
+            let key = row + (function + 3 * plan.version) * SharedDatabase.rows
+            history.record(Event(kind: .load, row: key, version: version, begin: begin, end: end))
+        }
+        return versions
     }
 
     // MARK: Reading
@@ -192,6 +199,12 @@ struct Client: Sendable {
             let isLarge = !isCalm && Int.random(in: 0..<200) == 0
             let rows = isLarge ? ClientPlan.largeRows : isHot ? ClientPlan.hotRows : SharedDatabase.rows
             let row = Int.random(in: 0..<rows)
+            if !isLarge, !task.isMultiple(of: 2), Int.random(in: 0..<8) == 0 {
+                // Some of them twice.
+                await readMany(
+                    (0..<12).map { _ in row % ClientPlan.groups + .random(in: 0..<4) * ClientPlan.groups }, functions)
+                continue
+            }
             var event = Event(kind: .call, row: row, version: -1, begin: monotonicNow(), end: 0)
             do {
                 if !isLarge, task.isMultiple(of: 2) {
@@ -204,9 +217,7 @@ struct Client: Sendable {
                     if value.number != row || value.version < least { event.kind = .wrongAnswer }
                 } else {
                     let function = isLarge ? functions.large : functions.texts[row % ClientPlan.groups]
-                    let parts = try await function(row).prefix(40).split(whereSeparator: { ": ".contains($0) })
-                    event.version = parts.dropFirst().first.flatMap { Int64($0) } ?? -1
-                    if parts.first.flatMap({ Int($0) }) != row { event.kind = .wrongAnswer }
+                    event.take(try await function(row))
                 }
             } catch {
                 // No loader here throws, and store trouble must not.
@@ -216,6 +227,19 @@ struct Client: Sendable {
             history.record(event)
             try? await Task.sleep(for: .milliseconds(.random(in: 1...20)))
         }
+    }
+
+    /// Reads rows of one group in one call.
+    private func readMany(_ rows: [Int], _ functions: Functions) async {
+        let begin = monotonicNow()
+        let results = try? await functions.texts[rows[0] % ClientPlan.groups].manyResults(rows)
+        let end = monotonicNow()
+        for (number, row) in rows.enumerated() {
+            var event = Event(kind: .call, row: row, version: -1, begin: begin, end: end)
+            if let text = try? results?[number].get() { event.take(text) } else { event.kind = .wrongAnswer }
+            history.record(event)
+        }
+        try? await Task.sleep(for: .milliseconds(.random(in: 1...20)))
     }
 
     // MARK: Changing
@@ -259,5 +283,14 @@ struct Client: Sendable {
         while !isOver {
             do { return try await invalidation() } catch { try? await Task.sleep(for: .milliseconds(20)) }
         }
+    }
+}
+
+extension Event {
+    /// Takes the answer to a call, which says its row and version.
+    fileprivate mutating func take(_ text: String) {
+        let parts = text.prefix(40).split(whereSeparator: { ": ".contains($0) })
+        version = parts.dropFirst().first.flatMap { Int64($0) } ?? -1
+        if parts.first.flatMap({ Int($0) }) != row { kind = .wrongAnswer }
     }
 }

@@ -32,7 +32,8 @@ final class ServerClient: Sendable {
     ) {
         self.state = state
         self.configuration = configuration
-        let limits = Conversation.Limits(calls: configuration.maximumBatch, lineLength: min(8000, configuration.maximumLine))
+        let limits = Conversation.Limits(
+            calls: configuration.maximumBatch, lineLength: min(8000, configuration.maximumLine))
         let stuck = StuckThreads()
         let makeQueue = { (resumesTasks: Bool) in
             CallQueue(limit: configuration.maximumWaiting, resumesTasks: resumesTasks)

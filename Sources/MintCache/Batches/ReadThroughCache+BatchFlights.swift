@@ -108,7 +108,8 @@ extension ReadThroughCache {
     // MARK: The registers
 
     /// Fills registers, in one round trip to each part where the store has told their CAS ids.
-    private func fill<Value: Sendable>(_ fills: [(flight: Flight<Value>, outcome: Fill.Outcome)]) async -> [FillResult] {
+    private func fill<Value: Sendable>(_ fills: [(flight: Flight<Value>, outcome: Fill.Outcome)]) async -> [FillResult]
+    {
         var written = [Result<Envelope?, any Error>?](repeating: nil, count: fills.count)
         var writes: [(place: Int, write: Fill.Write, cas: StoreItem.CAS)] = []
         for (place, fill) in fills.enumerated() {

@@ -257,7 +257,8 @@ extension ReadThroughCache {
             ) { [self] in
                 let (order, began) = (held.order, clock.elapsed)
                 let place = try await placeInTurn(for: call.entries[first], gates)
-                let loaded = try await run({ try await self.loadMany(numbers, call) }, for: entries, place, isSettling: false)
+                let loaded = try await run(
+                    { try await self.loadMany(numbers, call) }, for: entries, place, isSettling: false)
                 for (entry, result) in zip(entries, loaded.value) where loaded.reported == nil {
                     if case .success(let value) = result { hold(loaded: value, entry, call.coder, order, since: began) }
                 }

@@ -97,7 +97,9 @@ final class LoadFrame: Sendable {
     ///   process.
     static func check(_ token: LoadToken, of key: StoreKey) throws(CacheError) {
         guard current != nil else { return }
-        if let frame = running.first(where: { $0.load.withLock { $0.tokens.contains(token) } }) { throw circle(through: frame, key) }
+        if let frame = running.first(where: { $0.load.withLock { $0.tokens.contains(token) } }) {
+            throw circle(through: frame, key)
+        }
     }
 
     private static func circle(through frame: LoadFrame, _ key: StoreKey) -> CacheError {

@@ -17,6 +17,11 @@ enum Ratios {
             measurements.ratio(
                 "fleet_grouped", .atLeast(0.9), rate("fleet-cached-1-group@256"), to: rate("fleet-cached@256")),
             measurements.ratio("typed_vs_string", .atLeast(0.8), rate("cached-struct@256"), to: rate("cached@256")),
+            measurements.ratio("many_vs_mget", .atLeast(0.5), rate("cached-many@1"), to: rate("libmemcached-mget@1")),
+            measurements.ratio("many_vs_mget_4", .atLeast(0.7), rate("cached-many@4"), to: mget),
+            measurements.ratio(
+                "many_vs_peers", .atLeast(1), rate("cached-many@4"),
+                to: best { $0.hasPrefix("peer-") && $0.contains("-many@") }),
             measurements.ratio(
                 "latency_idle", .atMost(1.5), latency("store@1", 50), to: latency("libmemcached-sync@1", 50)),
             measurements.ratio(
@@ -25,7 +30,8 @@ enum Ratios {
             measurements.ratio(
                 "miss_vs_libmemcached", .atLeast(0.5), rate("fill@256"), to: rate("libmemcached-miss@1")),
             measurements.ratio("stall", .atMost(1.2), rate("loader@64"), to: rate("stalled@64")),
-            measurements.ratio("peers", .atLeast(10), rate("cached@256"), to: best { $0.hasPrefix("peer-") }),
+            measurements.ratio(
+                "peers", .atLeast(10), rate("cached@256"), to: best { $0.hasPrefix("peer-") && !$0.contains("-many@") }),
         ]
         return ratios.filter { !$0.values.contains(where: \.isNaN) } + counted(costs, stampedes)
     }

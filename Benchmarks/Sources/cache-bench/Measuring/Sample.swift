@@ -107,6 +107,8 @@ protocol Subject: Sendable {
 struct TaskSubject: Subject {
     var name: String
     var callers: Int
+    /// How many operations one round of a caller is.
+    var operationsEach = 1
     /// The loop of a caller. All of it and not one round, which would be a call and a frame of the harness's own each
     /// time.
     var loop: @Sendable (_ caller: Int, _ meter: inout Meter) async throws -> Void
@@ -116,7 +118,7 @@ struct TaskSubject: Subject {
             try await withThrowingTaskGroup(of: Meter.self) { group in
                 for caller in 0..<callers {
                     group.addTask {
-                        var meter = Meter(until: end)
+                        var meter = Meter(until: end, operationsEach: operationsEach)
                         try await loop(caller, &meter)
                         return meter
                     }

@@ -17,6 +17,8 @@ struct Catalogue: Sendable {
     /// Keys that every client reads, and the sizes of their values in bytes.
     static let keyCount = 10_000
     static let valueSizes = [100, 1_000, 10_000, 100_000]
+    /// How many values a call for many is for.
+    static let batchSize = 100
 
     private let address: ServerAddress
     private let store: MemcachedStore
@@ -70,9 +72,12 @@ struct Catalogue: Sendable {
             scenario(
                 BlockingClient(name: "libmemcached-sync", callers: threads, server: address, batch: 1, keys: names))
         }
-        let mget = BlockingClient(
-            name: "libmemcached-mget", callers: connections, server: address, batch: 100, keys: names)
-        return sync + [scenario(mget)]
+        let mget = Set([1, connections]).sorted().map { threads in
+            scenario(
+                BlockingClient(
+                    name: "libmemcached-mget", callers: threads, server: address, batch: Self.batchSize, keys: names))
+        }
+        return sync + mget
     }
 
     private func gets(_ keys: [StoreKey]) -> [Scenario] {
@@ -115,6 +120,9 @@ struct Catalogue: Sendable {
             try await hits("cached-1-group", strings(in: cache, ["a"]), tasks: 256),
             try await hits("cached-3-groups", strings(in: cache, ["a", "b", "c"]), tasks: 256),
             try await hits("cached-struct", row, tasks: 256),
+            manyHits("cached-many", strings(in: cache, []), tasks: 1),
+            manyHits("cached-many", strings(in: cache, []), tasks: 4),
+            manyHits("cached-many-struct", row, tasks: 4),
             try await hits("in-memory", strings(in: memory, []), tasks: 1),
             scenario(FillSubject(callers: 64, store: store, text: text)),
             scenario(FillSubject(callers: 256, store: store, text: text)),
@@ -132,6 +140,20 @@ struct Catalogue: Sendable {
             TaskSubject(name: name, callers: tasks) { caller, meter in
                 while let round = meter.next() {
                     _ = try await function(Self.scattered((caller &* 997 &+ round) % Self.keyCount))
+                }
+            })
+    }
+
+    /// Hits of ``batchSize`` values in one call.
+    private func manyHits<Value>(_ name: String, _ function: CachedFunction<Int, Value>, tasks: Int) -> Scenario {
+        let lists = stride(from: 0, to: Self.keyCount, by: Self.batchSize).map { first in
+            (first..<first + Self.batchSize).map(Self.scattered)
+        }
+        return scenario(
+            TaskSubject(name: name, callers: tasks, operationsEach: Self.batchSize) { caller, meter in
+                while let round = meter.next() {
+                    let values = try await function.many(lists[(caller &* 997 &+ round) % lists.count])
+                    guard values.count == Self.batchSize else { throw BenchFailure("\(values.count) values came") }
                 }
             })
     }

@@ -12,6 +12,7 @@ struct Peers: Sendable {
     func scenarios() -> [Scenario] {
         let concurrencies: [(client: String, callers: [Int])] = [
             ("pylibmc", [1, 2, 8]), ("pymemcache", [1, 2, 8]), ("dogpile", [1, 2, 8]), ("aiomcache", [1, 8, 16]),
+            ("pylibmc-many", [1, 2]), ("dogpile-many", [1, 2]),
         ]
         return concurrencies.flatMap { client, callers in
             callers.map { callers in

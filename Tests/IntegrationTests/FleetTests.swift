@@ -1,6 +1,7 @@
 import CacheUtils
 import Memcached
 import MemcachedProcess
+import Synchronization
 import TestSupport
 import Testing
 
@@ -19,6 +20,35 @@ struct FleetTests {
         }
         try await withServers(relays.map(\.address), configuration: configuration) {
             try await body($0, servers, relays)
+        }
+    }
+
+    @Test("is asked for many values in one exchange with each server, and a dead one costs its own values")
+    func batches() async throws {
+        try await withFleet { store, servers, relays async throws in
+            let cache = Cache(store: store, namespace: "many")
+            let batches = Mutex<[[Int]]>([])
+            let text = cache.cached("text", ttl: .seconds(60), groups: ["a", "b"]) { (number: Int) in
+                "\(number)"
+            } loadMany: { numbers in
+                batches.withLock { $0.append(numbers) }
+                return numbers.map { "\($0)" }
+            }
+            let (numbers, texts) = (Array(0..<300), (0..<300).map { "\($0)" })
+            #expect(try await text.many(numbers) == texts)
+            await cache.drain()
+            for relay in relays { relay.forgetLines() }
+            #expect(try await text.many(numbers) == texts)
+            #expect(gets(relays) == [1, 1, 1])
+            #expect(batches.withLock(\.self) == [numbers])
+            relays[1].stop()
+            servers[1].stop()
+            let second = store.parts[1].id
+            let own = try numbers.filter { (number: Int) throws -> Bool in
+                try store.part(of: text.key(number)).id == second
+            }
+            #expect(try await text.many(numbers) == texts)
+            #expect(batches.withLock(\.self) == [numbers, own] && own.count > 50)
         }
     }
 

@@ -39,6 +39,27 @@ struct ProxyTests {
         }
     }
 
+    @Test("calls for many values find them, with lines of up to 64,000 bytes of keys", arguments: [1, 2])
+    func many(serverCount: Int) async throws {
+        try await withProxy(of: serverCount) { store, _ async throws in
+            let cache = Cache(store: store, namespace: "many")
+            let (loads, loaded) = (Counter(), Counter())
+            let text = cache.cached("text", ttl: .seconds(60), groups: ["a", "b"]) { (text: String) in
+                text
+            } loadMany: { texts in
+                loads.increment()
+                loaded.add(texts.count)
+                return texts
+            }
+            let texts = (0..<1000).map { "\($0) " + String(repeating: "x", count: 150) }
+            for _ in 1...3 {
+                #expect(try await text.many(texts) == texts)
+                await cache.drain()
+            }
+            #expect(loads.value == 1 && loaded.value == 1000)
+        }
+    }
+
     @Test("no CAS id is told of a write, since a restart behind the proxy is not seen")
     func untold() async throws {
         try await withProxy(of: 2) { store, _ async throws in

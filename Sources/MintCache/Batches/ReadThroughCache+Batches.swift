@@ -58,7 +58,8 @@ extension ReadThroughCache {
                 }
             }
         }
-        return misses
+        // The parts have answered in any order.
+        return misses.sorted { $0.number < $1.number }
     }
 
     // MARK: What is not cached

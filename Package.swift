@@ -44,7 +44,7 @@ let package = Package(
         // Built with the package, in one go with the tests, since it has no dependencies of its own.
         .executableTarget(
             name: "CityDemo",
-            dependencies: ["CacheUtils", "Memcached", "MemcachedProcess"],
+            dependencies: ["CacheUtils", "Memcached", "MemcachedProcess", "MintCache"],
             path: "Examples/CityDemo",
             swiftSettings: settings
         ),

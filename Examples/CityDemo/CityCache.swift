@@ -49,14 +49,14 @@ struct UnprotectedCache: CityCache {
         }
         guard let city = try await table.city(name) else { return nil }
         let entry = Entry(city: city, expiry: (clock.now + Demo.ttl).microseconds)
-        try? await store.set(key, to: Array(JSONEncoder().encode(entry)), expiry: Demo.ttl)
+        try? await store.set(key, value: Array(JSONEncoder().encode(entry)), expiry: Demo.ttl)
         return city
     }
 
     func invalidate(_ name: String) async throws { _ = try await store.delete(key(name)) }
 
     func invalidateAll() async throws {
-        try await store.set(generationKey(), to: Array(UUID().uuidString.utf8), expiry: nil)
+        try await store.set(generationKey(), value: Array(UUID().uuidString.utf8), expiry: nil)
     }
 
     private func generationKey() throws -> StoreKey { try StoreKey("unprotected:generation") }

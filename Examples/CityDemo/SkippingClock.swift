@@ -1,4 +1,5 @@
 import CacheUtils
+import MintCache
 import Synchronization
 
 /// The machine's clock, which can skip ahead, so that nobody has to wait for values to expire.

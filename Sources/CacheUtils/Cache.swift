@@ -86,9 +86,10 @@ public struct Cache: Sendable {
             maximumLoads: policy.maximumLoads.map { max(1, $0) },
             maximumWaitingLoads: max(0, policy.maximumWaitingLoads)
         ) { invalidated in
-            switch invalidated {
-            case .value(let key): decoded.forget(key: key)
-            case .group(let key): decoded.forget(group: key)
+            if invalidated.isGroup {
+                decoded.forget(group: invalidated.key)
+            } else {
+                decoded.forget(key: invalidated.key)
             }
         }
     }

@@ -70,28 +70,28 @@ extension MemcachedStore {
     // MARK: Writing
 
     /// Stores a value whatever stood there.
-    public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
-        try await client(for: key).set(key, to: value, expiry: expiry)
+    public func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
+        try await client(for: key).set(key, value: value, expiry: expiry)
     }
 
     /// Stores a value if nothing stands there.
-    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
-        try await client(for: key).add(key, value, expiry: expiry)
+    public func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+        try await client(for: key).add(key, value: value, expiry: expiry)
     }
 
     /// Stores a value if the item with this CAS id stands there.
     public func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite {
-        try await client(for: key).compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        try await client(for: key).compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
     }
 
     /// Stores a value that nobody else ever writes under the key. A small one leaves with what is read, and is read
     /// back.
-    public func write(
-        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    public func writeUnique(
+        _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
-        try await client(for: key).write(unique: value, to: key, over: cas, expiry: expiry)
+        try await client(for: key).writeUnique(key, value: value, over: cas, expiry: expiry)
     }
 
     /// Removes what stands there.

@@ -3,11 +3,14 @@
 /// A read never throws one for store trouble: the loader runs instead. An invalidation does, because its promise
 /// was not kept; a call whose key, lifetime or groups are malformed does, before anything is loaded.
 public struct CacheError: Error, Sendable {
-    /// The kind of an error. More kinds may be added, so a `switch` over them needs a `default`.
+    /// The kind of an error. More kinds may be added, so a `switch` over them needs a `default`. A store may have kinds of
+    /// its own: whatever a read throws is store trouble, but `valueTooLarge` and `storeFailure` say of a write that the
+    /// store has answered and refused it.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private let name: String
 
-        private init(_ name: String) { self.name = name }
+        /// Makes a kind of its own, by a name that no other has.
+        public init(_ name: String) { self.name = name }
 
         /// The name of this code.
         public var description: String { name }

@@ -1,7 +1,9 @@
 import Synchronization
 
 /// What a loader can know of the load that it runs for.
-public enum CacheLoad {
+public struct CacheLoad: Sendable {
+    private init() {}
+
     /// Whether the load began within the window of an invalidation with `settlingFor`: a replica that lags may not know
     /// yet what was invalidated, and the primary is to be asked. What is loaded is cached until the end of the window at
     /// most, all the same.

@@ -81,7 +81,7 @@ extension ReadThroughCache {
         let writes = plantings.map { planting in
             let group = entry.groups[planting.group]
             let generation = Generation(stamp: planting.stamp)
-            return UniqueValue(EnvelopeCoding.encode(generation, for: group), under: group, over: planting.over)
+            return UniqueValue(group, value: EnvelopeCoding.encode(generation, for: group), over: planting.over)
         }
         do {
             let (item, generations) = try await store.get(entry.key, with: entry.groups, after: writes)
@@ -101,6 +101,6 @@ extension ReadThroughCache {
         _ write: Fill.Write, to key: StoreKey, over cas: StoreItem.CAS?, in part: any CacheStore
     ) async throws -> StoreWrite {
         let bytes = EnvelopeCoding.encode(write.envelope, for: key)
-        return try await part.write(unique: bytes, to: key, over: cas, expiry: write.expiry)
+        return try await part.writeUnique(key, value: bytes, over: cas, expiry: write.expiry)
     }
 }

@@ -56,7 +56,7 @@ extension ReadThroughCache {
             generation.stamp.soft = .random(in: 1 ... .max)
             generation.expiredAt = clock.now
             let bytes = EnvelopeCoding.encode(generation, for: group)
-            if PlantedMistake.reviveStamp.isPlanted { return try await part.set(group, to: bytes, expiry: nil) }
+            if PlantedMistake.reviveStamp.isPlanted { return try await part.set(group, value: bytes, expiry: nil) }
             if try await swap(bytes, group, item.cas, nil, in: part) { return }
         }
         try await invalidate(generation: group, max(.zero, window - clock.now), in: part)
@@ -67,7 +67,7 @@ extension ReadThroughCache {
         _ value: [UInt8], _ key: StoreKey, _ cas: StoreItem.CAS, _ expiry: Duration?, in part: any CacheStore
     ) async throws -> Bool {
         do {
-            return try await part.compareAndSwap(key, expecting: cas, with: value, expiry: expiry).isStored
+            return try await part.compareAndSwap(key, expecting: cas, value: value, expiry: expiry).isStored
         } catch let error as CacheError where error.isRefusal {
             _ = try await part.delete(key)
             return true

@@ -28,10 +28,10 @@ public final class ReadThroughCache: Sendable {
     /// Who holds what was read, and is told what is invalid from now on.
     let onInvalidation: @Sendable (Invalidated) -> Void
 
-    /// What is invalid from now on.
-    public enum Invalidated: Sendable {
-        case value(StoreKey)
-        case group(StoreKey)
+    /// What is invalid from now on: the value of a key, or those of a group.
+    public struct Invalidated: Sendable {
+        public let key: StoreKey
+        public let isGroup: Bool
     }
 
     /// Makes a cache on a store.

@@ -34,7 +34,7 @@ struct EvictionTests {
         var hits = 0
         for number in Self.trace {
             let key = try StoreKey("\(number)")
-            if try await store.get(key) != nil { hits += 1 } else { try await store.set(key, to: [], expiry: nil) }
+            if try await store.get(key) != nil { hits += 1 } else { try await store.set(key, value: [], expiry: nil) }
         }
         #expect(abs(hits - Self.reference[entries, default: 0]) < Self.trace.count / 100, "\(hits) hits")
     }

@@ -60,7 +60,7 @@ struct MissReasonTests {
         #expect(statistics.snapshot.plantedStamps == planted + 1)
         try await value.invalidate(1)
         #expect(try await reasons { _ = try await value(1) } == [.absent: 1])
-        try await store.set(value.key(1), to: [1, 2, 3], expiry: nil)
+        try await store.set(value.key(1), value: [1, 2, 3], expiry: nil)
         #expect(try await reasons { _ = try await value(1) } == [.foreignBytes: 1])
         #expect(try await reasons { try await value.refresh(1) } == [.refresh: 1])
         let text = cache.cached("value", ttl: .seconds(60), groups: ["a", "b"]) { (number: Int) in "\(number)" }

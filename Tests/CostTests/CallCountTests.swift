@@ -33,7 +33,7 @@ struct CallCountTests {
             defer { server.stop() }
             let store = try MemcachedStore(servers: [server.address])
             let keys = try (0..<100).map { try StoreKey("key:\($0)") }
-            for key in keys { try await store.set(key, to: [UInt8](repeating: 1, count: 500), expiry: nil) }
+            for key in keys { try await store.set(key, value: [UInt8](repeating: 1, count: 500), expiry: nil) }
             _ = try await store.get(keys)
             call_counter_start()
             for _ in 0..<10 { _ = try await store.get(keys) }
@@ -58,7 +58,7 @@ struct CallCountTests {
             let store = try MemcachedStore(
                 servers: [server.address], configuration: .init(operationTimeout: .seconds(60)))
             let key = try StoreKey("key")
-            try await store.set(key, to: [1], expiry: nil)
+            try await store.set(key, value: [1], expiry: nil)
             server.suspend()
             let before = call_counter_heap_in_use()
             let tasks = (0..<number).map { _ in Task { try await store.get(key)?.bytes } }

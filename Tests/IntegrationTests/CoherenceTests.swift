@@ -172,7 +172,7 @@ struct CoherenceTests {
             _ = try await city("paris")
             #expect(await bench.database.queries == 2)
             // Garbage under the generation key is as good as none.
-            try await store.set(StoreKey("shop:@cities"), to: [1, 2, 3], expiry: nil)
+            try await store.set(StoreKey("shop:@cities"), value: [1, 2, 3], expiry: nil)
             #expect(try await city.peek("paris") == nil)
             _ = try await city("paris")
             #expect(await bench.database.queries == 3)

@@ -28,13 +28,13 @@ struct ConnectionTests {
     @Test("that the server has closed for being idle is renewed before a write that may not be sent twice")
     func idleTimeout() async throws {
         try await withMemcached(options: ["-o", "idle_timeout=1"]) { store, _ async throws in
-            try await store.set(key, to: [1], expiry: nil)
-            #expect(try await store.write(unique: [1], to: StoreKey("a"), over: nil, expiry: nil).isStored)
+            try await store.set(key, value: [1], expiry: nil)
+            #expect(try await store.writeUnique(StoreKey("a"), value: [1], over: nil, expiry: nil).isStored)
             // The server looks every few seconds.
             try await Task.sleep(for: .seconds(8))
-            try await store.set(key, to: [2], expiry: nil)
-            #expect(try await store.write(unique: [1], to: StoreKey("b"), over: nil, expiry: nil).isStored)
-            #expect(try await store.add(StoreKey("c"), [1], expiry: nil).isStored)
+            try await store.set(key, value: [2], expiry: nil)
+            #expect(try await store.writeUnique(StoreKey("b"), value: [1], over: nil, expiry: nil).isStored)
+            #expect(try await store.add(StoreKey("c"), value: [1], expiry: nil).isStored)
             #expect(try await store.get(key)?.bytes == [2])
         }
     }
@@ -60,7 +60,7 @@ struct ConnectionTests {
     @Test("that breaks costs no read: it is asked again on a new one, and the writes that were with it are trouble")
     func broken() async throws {
         try await withRelay { store, relay, _ async throws in
-            try await store.set(key, to: [1], expiry: nil)
+            try await store.set(key, value: [1], expiry: nil)
             for _ in 1...5 {
                 _ = try await store.get(key)
                 relay.cut()
@@ -142,7 +142,7 @@ struct ConnectionTests {
     func localhost() async throws {
         try await withMemcached { _, server async throws in
             try await withServers(["localhost:\(server.port)"]) { store async throws in
-                try await store.set(key, to: [1], expiry: nil)
+                try await store.set(key, value: [1], expiry: nil)
                 #expect(try await store.get(key)?.bytes == [1])
             }
         }
@@ -245,12 +245,12 @@ struct ConnectionTests {
         let fake = try FakeMemcached(isConnectable: false) { server.answer($1) }
         defer { fake.stop() }
         try await withServers([fake.address]) { store async throws in
-            let first = try await store.write(unique: [0x61], to: key, over: nil, expiry: nil)
+            let first = try await store.writeUnique(key, value: [0x61], over: nil, expiry: nil)
             #expect(first.isStored && first.cas == nil)
             #expect(try await store.get(key)?.bytes == [0x61])
             server.isCheckable.increment()
             try await eventually {
-                try await store.write(unique: [0x61], to: key, over: nil, expiry: nil).cas != nil
+                try await store.writeUnique(key, value: [0x61], over: nil, expiry: nil).cas != nil
             }
         }
     }
@@ -261,22 +261,22 @@ struct ConnectionTests {
             let other = try MemcachedStore(servers: [server.address], configuration: testConfiguration)
             // All connections are open, so that ids are told that would do for all of them.
             for number in 0..<4 {
-                _ = try await store.write(unique: [1], to: StoreKey("k\(number)"), over: nil, expiry: nil)
+                _ = try await store.writeUnique(StoreKey("k\(number)"), value: [1], over: nil, expiry: nil)
             }
-            let told = try #require(try await store.write(unique: [2], to: key, over: nil, expiry: nil).cas)
-            #expect(try await store.write(unique: [3], to: key, over: told, expiry: nil).isStored)
-            let last = try #require(try await store.write(unique: [2], to: StoreKey("x"), over: nil, expiry: nil).cas)
+            let told = try #require(try await store.writeUnique(key, value: [2], over: nil, expiry: nil).cas)
+            #expect(try await store.writeUnique(key, value: [3], over: told, expiry: nil).isStored)
+            let last = try #require(try await store.writeUnique(StoreKey("x"), value: [2], over: nil, expiry: nil).cas)
             server.stop()
             try server.start()
             // Another process's items get the same ids.
             var items: [UInt64: StoreKey] = [:]
             for number in 0..<40 {
                 let key = try StoreKey("new\(number)")
-                try await other.set(key, to: [9], expiry: nil)
+                try await other.set(key, value: [9], expiry: nil)
                 if let item = try await other.get(key) { items[item.cas.rawValue] = key }
             }
             let victim = try #require(items[last.rawValue])
-            let write = try? await store.write(unique: [4], to: victim, over: last, expiry: nil)
+            let write = try? await store.writeUnique(victim, value: [4], over: last, expiry: nil)
             #expect(write?.isStored != true)
             #expect(try await other.get(victim)?.bytes == [9])
             await other.shutdown()

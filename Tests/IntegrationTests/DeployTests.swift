@@ -135,13 +135,13 @@ struct DeployTests {
             let row = cache.cached("row", ttl: .seconds(600), groups: ["rows"]) { (row: Int) in row }
             let (value, group) = try (StoreKey("shop:7:row(1)"), StoreKey("shop:7:@rows"))
             // As the first edition writes them, each on the server of its own.
-            for key in [value, group] { try await store.set(key, to: [1], expiry: nil) }
+            for key in [value, group] { try await store.set(key, value: [1], expiry: nil) }
             try await row.invalidate(1)
             #expect(try await store.get(value) == nil)
             #expect(try await store.get(group) != nil)
             try await cache.invalidate(group: "rows")
             #expect(try await store.get(group) == nil)
-            try await store.set(group, to: [1], expiry: nil)
+            try await store.set(group, value: [1], expiry: nil)
             let events = AsyncStream<Int> { stream in
                 stream.yield(1)
                 stream.finish()

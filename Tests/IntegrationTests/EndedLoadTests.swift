@@ -353,21 +353,21 @@ private struct CancellableStore: CacheStore {
         return try await base.get(keys)
     }
 
-    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
         try Task.checkCancellation()
-        try await base.set(key, to: value, expiry: expiry)
+        try await base.set(key, value: value, expiry: expiry)
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         try Task.checkCancellation()
-        return try await base.add(key, value, expiry: expiry)
+        return try await base.add(key, value: value, expiry: expiry)
     }
 
     func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite {
         try Task.checkCancellation()
-        return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        return try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
     }
 
     func delete(_ key: StoreKey) async throws -> Bool {

@@ -18,24 +18,24 @@ final class ExpiryRecorder: CacheStore {
 
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?] { try await base.get(keys) }
 
-    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
         record(key, expiry)
-        try await base.set(key, to: value, expiry: expiry)
+        try await base.set(key, value: value, expiry: expiry)
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         record(key, expiry)
-        return try await base.add(key, value, expiry: expiry)
+        return try await base.add(key, value: value, expiry: expiry)
     }
 
     func compareAndSwap(
         _ key: StoreKey,
         expecting cas: StoreItem.CAS,
-        with value: [UInt8],
+        value: [UInt8],
         expiry: Duration?
     ) async throws -> StoreWrite {
         record(key, expiry)
-        return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        return try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
     }
 
     func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }

@@ -183,14 +183,14 @@ struct InvalidationTests {
                 for number in 0..<100_000 {
                     do {
                         try await store.set(
-                            StoreKey("fill:\(size.utf8.count):\(number)"), to: Array(size.utf8), expiry: nil)
+                            StoreKey("fill:\(size.utf8.count):\(number)"), value: Array(size.utf8), expiry: nil)
                     } catch {
                         break
                     }
                 }
             }
             await #expect(throws: CacheError.self) {
-                try await store.set(StoreKey("more"), to: Array(small.utf8), expiry: nil)
+                try await store.set(StoreKey("more"), value: Array(small.utf8), expiry: nil)
             }
             for _ in 1...3 {
                 try await bench.cache.invalidate(group: "g")

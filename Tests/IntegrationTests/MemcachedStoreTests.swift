@@ -14,11 +14,11 @@ struct MemcachedStoreTests {
         let server = try MemcachedProcess(.unixSocket)
         defer { server.stop() }
         let store = try MemcachedStore(servers: [server.address], configuration: testConfiguration)
-        try await store.set(key, to: [1], expiry: nil)
+        try await store.set(key, value: [1], expiry: nil)
         server.suspend()
         // More than the two connections take at once.
         let reads = (0..<1000).map { _ in Task { try await store.get(key)?.bytes } }
-        let write = Task { try await store.add(StoreKey("other"), [2], expiry: nil) }
+        let write = Task { try await store.add(StoreKey("other"), value: [2], expiry: nil) }
         try await eventually { store.waiting > 300 }
         let closings = (0..<3).map { _ in Task { await store.shutdown() } }
         server.resume()
@@ -37,7 +37,7 @@ struct MemcachedStoreTests {
         for closing in closings { await closing.value }
         for use in [
             { _ = try await store.get(key) }, { _ = try await store.get([key, StoreKey("b")]) },
-            { try await store.set(key, to: [], expiry: nil) }, { _ = try await store.delete(key) },
+            { try await store.set(key, value: [], expiry: nil) }, { _ = try await store.delete(key) },
             { try await store.flush() },
         ] as [() async throws -> Void] {
             let error = await #expect(throws: CacheError.self) { try await use() }
@@ -54,7 +54,7 @@ struct MemcachedStoreTests {
             defer { server.stop() }
             func useStore() async throws -> () -> MemcachedStore? {
                 let store = try MemcachedStore(servers: [server.address])
-                try await store.set(StoreKey("key"), to: [1], expiry: nil)
+                try await store.set(StoreKey("key"), value: [1], expiry: nil)
                 return { [weak store] in store }
             }
             let first = try await useStore()
@@ -72,7 +72,7 @@ struct MemcachedStoreTests {
     @Test("lets a cancelled task go at once, and its batch-mates get their answers")
     func cancellation() async throws {
         try await withMemcached { store, server async throws in
-            try await store.set(key, to: [1], expiry: nil)
+            try await store.set(key, value: [1], expiry: nil)
             server.suspend()
             // More than the two connections take at once.
             let tasks = (0..<1000).map { _ in Task { try await store.get(key)?.bytes } }
@@ -111,7 +111,7 @@ struct MemcachedStoreTests {
                 MemcachedServer(servers[2].address),
             ], configuration: testConfiguration)
         let keys = try (0..<300).map { try StoreKey("key:\($0)") }
-        for (number, key) in keys.enumerated() { try await store.set(key, to: Array("\(number)".utf8), expiry: nil) }
+        for (number, key) in keys.enumerated() { try await store.set(key, value: Array("\(number)".utf8), expiry: nil) }
         let items = try await store.get(keys)
         for (number, item) in items.enumerated() { #expect(item?.bytes == Array("\(number)".utf8)) }
         servers[1].stop()

@@ -90,11 +90,11 @@ struct MemcachedTrapTests {
     @Test("a write that may have taken place is not repeated unless that does no harm")
     func repeats() async throws {
         try await withFake({ _, line in line.contains(" ") ? .hangUp("") : .silence }) { store, server async throws in
-            await #expect(throws: CacheError.self) { try await store.add(key, [1], expiry: nil) }
+            await #expect(throws: CacheError.self) { try await store.add(key, value: [1], expiry: nil) }
             #expect(server.received.filter { $0.hasPrefix("add") }.count == 1)
             await #expect(throws: CacheError.self) { try await store.delete(key) }
             #expect(server.received.filter { $0.hasPrefix("delete") }.count == 2)
-            await #expect(throws: CacheError.self) { try await store.set(key, to: [1], expiry: nil) }
+            await #expect(throws: CacheError.self) { try await store.set(key, value: [1], expiry: nil) }
             #expect(server.received.filter { $0.hasPrefix("set") }.count == 1)
         }
     }
@@ -104,7 +104,7 @@ struct MemcachedTrapTests {
         var configuration = configuration
         configuration.operationTimeout = .seconds(1)
         try await withMemcached(configuration: configuration) { store, server async throws in
-            for number in 0..<10 { try await store.set(StoreKey("k\(number)"), to: [UInt8(number)], expiry: nil) }
+            for number in 0..<10 { try await store.set(StoreKey("k\(number)"), value: [UInt8(number)], expiry: nil) }
             server.suspend()
             await #expect(throws: CacheError.self) { try await store.get(StoreKey("k1")) }
             await #expect(throws: CacheError.self) { try await store.delete(StoreKey("k2")) }
@@ -121,7 +121,7 @@ struct MemcachedTrapTests {
         try await withMemcached { store, _ async throws in
             let keys = try (0..<64).map { try StoreKey("k\($0)") }
             for (number, key) in keys.enumerated() {
-                try await store.set(key, to: [UInt8](repeating: UInt8(number), count: number * number * 8), expiry: nil)
+                try await store.set(key, value: [UInt8](repeating: UInt8(number), count: number * number * 8), expiry: nil)
             }
             for round in 0..<2000 {
                 let asked = (0..<(round % 20)).map { (round * 7 + $0 * 13) % 80 }
@@ -139,11 +139,11 @@ struct MemcachedTrapTests {
         try await withMemcached { store, _ async throws in
             for size in [1024 * 1024, 1024 * 1024 + 1, 5 * 1024 * 1024] {
                 let error = await #expect(throws: CacheError.self) {
-                    try await store.set(key, to: [UInt8](repeating: 0, count: size), expiry: nil)
+                    try await store.set(key, value: [UInt8](repeating: 0, count: size), expiry: nil)
                 }
                 #expect(error?.code == .valueTooLarge)
                 #expect(try await store.get(key) == nil)
-                try await store.set(key, to: [1], expiry: nil)
+                try await store.set(key, value: [1], expiry: nil)
                 #expect(try await store.get(key)?.bytes == [1])
             }
         }

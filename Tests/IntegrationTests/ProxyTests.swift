@@ -12,7 +12,7 @@ struct ProxyTests {
         try await withProxy(of: serverCount) { store, _ async throws in
             let keys = try (0..<200).map { try StoreKey("key:\($0)") }
             for (number, key) in keys.enumerated() where number % 12 != 5 {
-                try await store.set(key, to: Array("\(number)".utf8), expiry: nil)
+                try await store.set(key, value: Array("\(number)".utf8), expiry: nil)
             }
             for _ in 1...3 {
                 let items = try await store.get(keys)
@@ -63,7 +63,7 @@ struct ProxyTests {
     @Test("no CAS id is told of a write, since a restart behind the proxy is not seen")
     func untold() async throws {
         try await withProxy(of: 2) { store, _ async throws in
-            let write = try await store.write(unique: [1], to: StoreKey("key"), over: nil, expiry: nil)
+            let write = try await store.writeUnique(StoreKey("key"), value: [1], over: nil, expiry: nil)
             #expect(write.isStored && write.cas == nil)
         }
     }
@@ -72,7 +72,7 @@ struct ProxyTests {
     func deadBackend() async throws {
         try await withProxy(of: 2, options: ["server_retry_timeout: 60000"]) { store, proxy async throws in
             let keys = try (0..<60).map { try StoreKey("key:\($0)") }
-            for key in keys { try await store.set(key, to: [1], expiry: nil) }
+            for key in keys { try await store.set(key, value: [1], expiry: nil) }
             proxy.servers[0].stop()
             // Together, so that they share exchanges.
             let found = try await withThrowingTaskGroup(of: (StoreKey, Bool).self) { group in

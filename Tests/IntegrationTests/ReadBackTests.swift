@@ -13,18 +13,18 @@ struct ReadBackTests {
             let key = try StoreKey("key")
             for number in UInt8(0)..<20 {
                 _ = try await store.delete(key)
-                let first = try await store.write(unique: [number, 1], to: key, over: nil, expiry: nil)
+                let first = try await store.writeUnique(key, value: [number, 1], over: nil, expiry: nil)
                 #expect(first.isStored)
-                #expect(try await !store.write(unique: [number, 2], to: key, over: nil, expiry: nil).isStored)
+                #expect(try await !store.writeUnique(key, value: [number, 2], over: nil, expiry: nil).isStored)
                 guard let cas = first.cas else { continue }
                 // A connection that was opened after the id was told does not take it.
-                var second = try await store.write(unique: [number, 3], to: key, over: cas, expiry: nil)
+                var second = try await store.writeUnique(key, value: [number, 3], over: cas, expiry: nil)
                 if !second.isStored, let item = try await store.get(key) {
                     #expect(item.bytes == [number, 1])
-                    second = try await store.write(unique: [number, 3], to: key, over: item.cas, expiry: nil)
+                    second = try await store.writeUnique(key, value: [number, 3], over: item.cas, expiry: nil)
                 }
                 #expect(second.isStored)
-                #expect(try await !store.write(unique: [number, 4], to: key, over: cas, expiry: nil).isStored)
+                #expect(try await !store.writeUnique(key, value: [number, 4], over: cas, expiry: nil).isStored)
                 #expect(try await store.get(key)?.bytes == [number, 3])
             }
         }
@@ -38,7 +38,7 @@ struct ReadBackTests {
                 let winners = try await withThrowingTaskGroup(of: UInt8?.self) { group in
                     for number in UInt8(0)..<50 {
                         group.addTask {
-                            try await store.write(unique: [number], to: key, over: nil, expiry: nil).isStored
+                            try await store.writeUnique(key, value: [number], over: nil, expiry: nil).isStored
                                 ? number : nil
                         }
                     }
@@ -56,10 +56,10 @@ struct ReadBackTests {
             for size in [0, 1, 100, 4095, 4096, 4097, 100_000, 1_000_000] {
                 let key = try StoreKey("key:\(size)")
                 let value = [UInt8](repeating: 7, count: size)
-                #expect(try await store.write(unique: value, to: key, over: nil, expiry: nil).isStored)
+                #expect(try await store.writeUnique(key, value: value, over: nil, expiry: nil).isStored)
                 let item = try #require(try await store.get(key))
                 #expect(item.bytes == value)
-                #expect(try await store.write(unique: value + [1], to: key, over: item.cas, expiry: nil).isStored)
+                #expect(try await store.writeUnique(key, value: value + [1], over: item.cas, expiry: nil).isStored)
             }
         }
     }
@@ -68,18 +68,18 @@ struct ReadBackTests {
     func full() async throws {
         try await withMemcached(options: ["-M", "-m", "2"]) { store, _ async throws in
             let kept = try StoreKey("kept")
-            #expect(try await store.write(unique: [1], to: kept, over: nil, expiry: nil).isStored)
+            #expect(try await store.writeUnique(kept, value: [1], over: nil, expiry: nil).isStored)
             let item = try #require(try await store.get(kept))
             var isFull = false
             for number in 0..<3000 where !isFull {
                 let key = try StoreKey("key:\(number)")
                 let value = [UInt8](repeating: 1, count: 4000)
-                isFull = try await store.write(unique: value, to: key, over: nil, expiry: nil) == .gone
+                isFull = try await store.writeUnique(key, value: value, over: nil, expiry: nil) == .gone
             }
             #expect(isFull)
             // A swap asks for room of its class before it looks.
             let error = await #expect(throws: CacheError.self) {
-                try await store.write(unique: [UInt8](repeating: 2, count: 4000), to: kept, over: item.cas, expiry: nil)
+                try await store.writeUnique(kept, value: [UInt8](repeating: 2, count: 4000), over: item.cas, expiry: nil)
             }
             #expect(error?.code == .storeFailure)
             #expect(try await store.get(kept)?.bytes == [1])
@@ -95,11 +95,11 @@ struct ReadBackTests {
     func notUnique() async throws {
         try await withMemcached { store, _ async throws in
             let key = try StoreKey("lock")
-            #expect(try await store.add(key, [1], expiry: nil).isStored)
-            #expect(try await !store.add(key, [1], expiry: nil).isStored)
+            #expect(try await store.add(key, value: [1], expiry: nil).isStored)
+            #expect(try await !store.add(key, value: [1], expiry: nil).isStored)
             let item = try #require(try await store.get(key))
-            #expect(try await store.compareAndSwap(key, expecting: item.cas, with: [1], expiry: nil).isStored)
-            #expect(try await !store.compareAndSwap(key, expecting: item.cas, with: [1], expiry: nil).isStored)
+            #expect(try await store.compareAndSwap(key, expecting: item.cas, value: [1], expiry: nil).isStored)
+            #expect(try await !store.compareAndSwap(key, expecting: item.cas, value: [1], expiry: nil).isStored)
         }
     }
 
@@ -136,22 +136,22 @@ private struct GoneStore: CacheStore {
 
     func get(_ key: StoreKey) async throws -> StoreItem? { try await base.get(key) }
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?] { try await base.get(keys) }
-    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
-        try await base.set(key, to: value, expiry: expiry)
+    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
+        try await base.set(key, value: value, expiry: expiry)
     }
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
-        try await base.add(key, value, expiry: expiry)
+    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+        try await base.add(key, value: value, expiry: expiry)
     }
     func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite {
-        try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
     }
-    func write(
-        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    func writeUnique(
+        _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
         if cas == nil, !key.description.contains("@") { return .gone }
-        return try await base.write(unique: value, to: key, over: cas, expiry: expiry)
+        return try await base.writeUnique(key, value: value, over: cas, expiry: expiry)
     }
     func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }
 }

@@ -195,7 +195,7 @@ struct ServerUpdateTests {
         try await ServerListTests.withServers(3) { addresses async throws in
             let store = try MemcachedStore(servers: Array(addresses[..<2]), configuration: configuration)
             let key = try StoreKey("key")
-            try await store.set(key, to: [1], expiry: nil)
+            try await store.set(key, value: [1], expiry: nil)
             try await store.update(servers: [addresses[2]])
             #expect(try await store.get(key) == nil)
             try await store.update(servers: addresses)

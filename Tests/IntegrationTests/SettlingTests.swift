@@ -168,8 +168,8 @@ struct SettlingTests {
             _ = try await city("paris")
             await bench.settle()
             var number = 0
-            while try await store.write(
-                unique: [UInt8](repeating: 1, count: 4000), to: StoreKey("fill:\(number)"), over: nil, expiry: nil
+            while try await store.writeUnique(
+                StoreKey("fill:\(number)"), value: [UInt8](repeating: 1, count: 4000), over: nil, expiry: nil
             ).isStored { number += 1 }
             try await city.invalidate("paris", settlingFor: .seconds(2))
             #expect(try await city.peek("paris") == nil)

@@ -36,18 +36,18 @@ private final class SharingStore: CacheStore {
         }
     }
 
-    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
-        try await base.set(key, to: value, expiry: expiry)
+    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
+        try await base.set(key, value: value, expiry: expiry)
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
-        try await base.add(key, value, expiry: expiry)
+    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+        try await base.add(key, value: value, expiry: expiry)
     }
 
     func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite {
-        try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
     }
 
     func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }

@@ -40,7 +40,7 @@ struct StalledServerTests {
             server.stop()
         }
         try await withServers([relay.address], configuration: configuration()) { store async throws in
-            try await store.set(key, to: [UInt8](repeating: 1, count: 50), expiry: nil)
+            try await store.set(key, value: [UInt8](repeating: 1, count: 50), expiry: nil)
             _ = try await store.get(key)
             relay.trickle()
             // The answer would take some 16 seconds.
@@ -125,7 +125,7 @@ struct StalledServerTests {
         #expect(try await others.new.get(key)?.bytes == [1])
         #expect(try await store.delete(key))
         #expect(try await others.new.get(key) == nil)
-        try await others.old.set(key, to: [9], expiry: nil)
+        try await others.old.set(key, value: [9], expiry: nil)
         try await withThrowingTaskGroup(of: StoreItem?.self) { group in
             for _ in 0..<500 { group.addTask { try await store.get(key) } }
             for try await item in group { #expect(item == nil) }
@@ -157,7 +157,7 @@ struct StalledServerTests {
     #endif
 
     private func use(_ store: MemcachedStore, _ reads: Int) async throws {
-        try await store.set(key, to: [1], expiry: nil)
+        try await store.set(key, value: [1], expiry: nil)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<reads { group.addTask { _ = try await store.get(key) } }
             try await group.waitForAll()

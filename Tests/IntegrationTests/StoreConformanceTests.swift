@@ -12,9 +12,9 @@ struct StoreConformanceTests {
     func set(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             #expect(try await store.get(key) == nil)
-            try await store.set(key, to: [1, 2, 3], expiry: nil)
+            try await store.set(key, value: [1, 2, 3], expiry: nil)
             #expect(try await store.get(key)?.bytes == [1, 2, 3])
-            try await store.set(key, to: [4], expiry: .seconds(60))
+            try await store.set(key, value: [4], expiry: .seconds(60))
             #expect(try await store.get(key)?.bytes == [4])
         }
     }
@@ -25,8 +25,8 @@ struct StoreConformanceTests {
     )
     func multiGet(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
-            try await store.set(key, to: [1], expiry: nil)
-            try await store.set(other, to: [2], expiry: nil)
+            try await store.set(key, value: [1], expiry: nil)
+            try await store.set(other, value: [2], expiry: nil)
             let missing = try StoreKey("conformance:missing")
             let items = try await store.get([other, missing, key, other])
             #expect(items.map(\.?.bytes) == [[2], nil, [1], [2]])
@@ -40,7 +40,7 @@ struct StoreConformanceTests {
             let keys = try (0..<20).map { try StoreKey("conformance:\($0)") }
             for part in store.parts {
                 for (number, key) in keys.enumerated() where !number.isMultiple(of: 4) {
-                    try await part.store.set(key, to: [UInt8(number)], expiry: nil)
+                    try await part.store.set(key, value: [UInt8(number)], expiry: nil)
                 }
             }
             for number in keys.indices {
@@ -60,11 +60,11 @@ struct StoreConformanceTests {
                 let key = try StoreKey("conformance:\(number)")
                 let part = store.part(of: key).store
                 let (free, taken) = try (StoreKey("free:\(number)"), StoreKey("taken:\(number)"))
-                _ = try await part.add(taken, [1], expiry: nil)
-                let writes = [UniqueValue([number, 2], under: free), UniqueValue([number, 3], under: taken)]
+                _ = try await part.add(taken, value: [1], expiry: nil)
+                let writes = [UniqueValue(free, value: [number, 2]), UniqueValue(taken, value: [number, 3])]
                 let others = try await store.get(key, with: [taken, free], after: writes).others
                 #expect(others.map(\.?.bytes) == [[1], [number, 2]])
-                let over = [UniqueValue([number, 4], under: taken, over: others[0]?.cas)]
+                let over = [UniqueValue(taken, value: [number, 4], over: others[0]?.cas)]
                 #expect(try await store.get(key, with: [taken], after: over).others.map(\.?.bytes) == [[number, 4]])
                 #expect(try await part.get(free)?.bytes == [number, 2])
             }
@@ -78,7 +78,7 @@ struct StoreConformanceTests {
             for key in keys {
                 #expect(store.parts(of: key).map(\.id) == [store.part(of: key).id])
                 for (index, part) in store.parts.enumerated() {
-                    try await part.store.set(key, to: [UInt8(index)], expiry: nil)
+                    try await part.store.set(key, value: [UInt8(index)], expiry: nil)
                 }
                 #expect(try await store.get(key)?.bytes == [UInt8(store.server(of: key))])
                 for part in store.parts {
@@ -93,8 +93,8 @@ struct StoreConformanceTests {
     @Test("adds only where nothing stands", arguments: StoreKind.everyStore)
     func add(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
-            #expect(try await store.add(key, [1], expiry: nil).isStored)
-            #expect(try await !store.add(key, [2], expiry: nil).isStored)
+            #expect(try await store.add(key, value: [1], expiry: nil).isStored)
+            #expect(try await !store.add(key, value: [2], expiry: nil).isStored)
             #expect(try await store.get(key)?.bytes == [1])
         }
     }
@@ -102,25 +102,25 @@ struct StoreConformanceTests {
     @Test("swaps only the item that was read", arguments: StoreKind.everyStore)
     func compareAndSwap(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
-            try await store.set(key, to: [1], expiry: nil)
+            try await store.set(key, value: [1], expiry: nil)
             let first = try #require(try await store.get(key))
-            #expect(try await store.compareAndSwap(key, expecting: first.cas, with: [2], expiry: nil).isStored)
-            #expect(try await !store.compareAndSwap(key, expecting: first.cas, with: [3], expiry: nil).isStored)
+            #expect(try await store.compareAndSwap(key, expecting: first.cas, value: [2], expiry: nil).isStored)
+            #expect(try await !store.compareAndSwap(key, expecting: first.cas, value: [3], expiry: nil).isStored)
             let second = try #require(try await store.get(key))
             #expect(second.value == [2])
             _ = try await store.delete(key)
-            #expect(try await !store.compareAndSwap(key, expecting: second.cas, with: [4], expiry: nil).isStored)
+            #expect(try await !store.compareAndSwap(key, expecting: second.cas, value: [4], expiry: nil).isStored)
             #expect(try await store.get(key) == nil)
             // The same bytes under the same key again are another item.
-            try await store.set(key, to: [2], expiry: nil)
-            #expect(try await !store.compareAndSwap(key, expecting: second.cas, with: [5], expiry: nil).isStored)
+            try await store.set(key, value: [2], expiry: nil)
+            #expect(try await !store.compareAndSwap(key, expecting: second.cas, value: [5], expiry: nil).isStored)
         }
     }
 
     @Test("deletes, and says whether there was anything", arguments: StoreKind.everyStore)
     func delete(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
-            try await store.set(key, to: [1], expiry: nil)
+            try await store.set(key, value: [1], expiry: nil)
             #expect(try await store.delete(key))
             #expect(try await !store.delete(key))
             #expect(try await store.get(key) == nil)
@@ -130,10 +130,10 @@ struct StoreConformanceTests {
     @Test("keeps empty values apart from no value", arguments: StoreKind.everyStore)
     func emptyValue(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
-            try await store.set(key, to: [], expiry: nil)
+            try await store.set(key, value: [], expiry: nil)
             let item = try #require(try await store.get(key))
             #expect(item.bytes.isEmpty)
-            #expect(try await store.compareAndSwap(key, expecting: item.cas, with: [], expiry: nil).isStored)
+            #expect(try await store.compareAndSwap(key, expecting: item.cas, value: [], expiry: nil).isStored)
             #expect(try await store.get([key, other]).map(\.?.bytes) == [[], nil])
         }
     }
@@ -142,7 +142,7 @@ struct StoreConformanceTests {
     func hostileValue(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let value = Array("END\r\nVALUE x 0 1\r\nZ\r\nERROR\r\n\0".utf8)
-            try await store.set(key, to: value, expiry: nil)
+            try await store.set(key, value: value, expiry: nil)
             #expect(try await store.get(key)?.bytes == value)
         }
     }
@@ -152,8 +152,8 @@ struct StoreConformanceTests {
         try await kind.withStore { store async throws in
             let cyrillic = try StoreKey(String(repeating: "ж", count: 125))
             let digits = try StoreKey(String(repeating: "9", count: 250))
-            try await store.set(cyrillic, to: [1], expiry: nil)
-            try await store.set(digits, to: [2], expiry: nil)
+            try await store.set(cyrillic, value: [1], expiry: nil)
+            try await store.set(digits, value: [2], expiry: nil)
             #expect(try await store.get([digits, cyrillic]).map(\.?.bytes) == [[2], [1]])
         }
     }
@@ -161,10 +161,10 @@ struct StoreConformanceTests {
     @Test("refuses an expiry that is not positive, and keeps what stood there", arguments: StoreKind.everyStore)
     func badExpiry(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
-            try await store.set(key, to: [1], expiry: nil)
+            try await store.set(key, value: [1], expiry: nil)
             for expiry in [Duration.zero, .seconds(-1)] {
-                await #expect(throws: CacheError.self) { try await store.set(key, to: [2], expiry: expiry) }
-                await #expect(throws: CacheError.self) { try await store.add(other, [2], expiry: expiry) }
+                await #expect(throws: CacheError.self) { try await store.set(key, value: [2], expiry: expiry) }
+                await #expect(throws: CacheError.self) { try await store.add(other, value: [2], expiry: expiry) }
             }
             #expect(try await store.get([key, other]).map(\.?.bytes) == [[1], nil])
         }
@@ -179,7 +179,7 @@ struct StoreConformanceTests {
             ]
             .enumerated() {
                 let key = try StoreKey("expiry:\(index)")
-                try await store.set(key, to: [1], expiry: expiry)
+                try await store.set(key, value: [1], expiry: expiry)
                 #expect(try await store.get(key) != nil, "lost at \(expiry)")
             }
         }
@@ -189,7 +189,7 @@ struct StoreConformanceTests {
     func largeValue(kind: StoreKind) async throws {
         try await kind.withStore { store async throws in
             let value = [UInt8](repeating: 7, count: 1024 * 1024 - 1024)
-            try await store.set(key, to: value, expiry: nil)
+            try await store.set(key, value: value, expiry: nil)
             #expect(try await store.get(key)?.bytes == value)
         }
     }
@@ -199,7 +199,7 @@ struct StoreConformanceTests {
         try await kind.withStore { store async throws in
             let keys = try (0..<300).map { try StoreKey("many:\($0)") }
             for (number, key) in keys.enumerated() where !number.isMultiple(of: 3) {
-                try await store.set(key, to: Array("\(number)".utf8), expiry: nil)
+                try await store.set(key, value: Array("\(number)".utf8), expiry: nil)
             }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for round in 0..<1000 {

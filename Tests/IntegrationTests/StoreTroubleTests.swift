@@ -88,7 +88,7 @@ struct StoreTroubleTests {
         try await gate.arrival()
         let others = (0..<100).map { _ in Task { try await value() } }
         try await eventually { scripted.count(.get) == 101 }
-        try await bench.store.set(value.key(), to: [1], expiry: nil)
+        try await bench.store.set(value.key(), value: [1], expiry: nil)
         _ = try await bench.store.delete(value.key())
         gate.open()
         _ = try await first.value
@@ -212,7 +212,7 @@ struct StoreTroubleTests {
             let foreign: [[UInt8]] = [[], [0], Array("{\"name\":\"x\"}".utf8), damaged, Array(paris.dropLast()), rome]
             for bytes in foreign {
                 let queries = await bench.database.queries
-                try await store.set(city.key("paris"), to: bytes, expiry: nil)
+                try await store.set(city.key("paris"), value: bytes, expiry: nil)
                 #expect(try await city.peek("paris") == nil)
                 #expect(try await city("paris").name == "paris")
                 #expect(try await city("paris").name == "paris")

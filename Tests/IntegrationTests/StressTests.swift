@@ -49,7 +49,7 @@ struct StressTests {
         for key in try (0..<100).map({ try StoreKey("after:\($0)") }) {
             try await eventually {
                 do {
-                    try await store.set(key, to: [1], expiry: nil)
+                    try await store.set(key, value: [1], expiry: nil)
                     return try await store.get(key)?.bytes == [1]
                 } catch { return false }
             }
@@ -75,13 +75,13 @@ struct StressTests {
             let salt = UInt64.random(in: 0...UInt64.max, using: &random)
             let task = Task {
                 switch kind {
-                case 0: try await store.set(keys[0], to: Array(keys[0].description.utf8), expiry: nil)
+                case 0: try await store.set(keys[0], value: Array(keys[0].description.utf8), expiry: nil)
                 case 1: _ = try await store.delete(keys[0])
                 case 2, 3:
                     let value = Array("\(keys[0]) \(salt)".utf8)
-                    let write = try await store.write(unique: value, to: keys[0], over: nil, expiry: nil)
+                    let write = try await store.writeUnique(keys[0], value: value, over: nil, expiry: nil)
                     if let cas = write.cas {
-                        _ = try await store.write(unique: value + [0x20], to: keys[0], over: cas, expiry: nil)
+                        _ = try await store.writeUnique(keys[0], value: value + [0x20], over: cas, expiry: nil)
                     }
                 default:
                     var found = 0

@@ -17,14 +17,14 @@ struct ValueSizeTests {
         configuration.maximumValue = 1024
         let store = try MemcachedStore(servers: [server.address], configuration: configuration)
         let error = await #expect(throws: CacheError.self) {
-            try await store.set(large, to: Array(repeating: 1, count: 500_000), expiry: nil)
+            try await store.set(large, value: Array(repeating: 1, count: 500_000), expiry: nil)
         }
         #expect(error?.code == .valueTooLarge && error?.message.contains("maximumValue") == true)
         // Another process may allow more.
         let writer = try MemcachedStore(servers: [server.address], configuration: testConfiguration)
-        try await writer.set(large, to: Array(repeating: 1, count: 500_000), expiry: nil)
+        try await writer.set(large, value: Array(repeating: 1, count: 500_000), expiry: nil)
         await writer.shutdown()
-        try await store.set(small, to: Array(repeating: 2, count: 1024), expiry: nil)
+        try await store.set(small, value: Array(repeating: 2, count: 1024), expiry: nil)
         async let both = (try? store.get(large), try? store.get(small))
         let (_, beside) = await both
         #expect(beside?.value.count == 1024)
@@ -48,7 +48,7 @@ struct ValueSizeTests {
         }
         defer { relay.stop() }
         let store = try MemcachedStore(servers: [relay.address], configuration: testConfiguration)
-        try await store.set(large, to: Array("hello".utf8), expiry: nil)
+        try await store.set(large, value: Array("hello".utf8), expiry: nil)
         let began = ContinuousClock.now
         let error = await #expect(throws: CacheError.self) { try await store.get(large) }
         #expect(error?.code == .storeFailure, "\(error?.message ?? "")")

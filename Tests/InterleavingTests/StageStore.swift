@@ -215,12 +215,12 @@ struct StageStore: CacheStore {
         let own = shared.part(of: key)
         let part = onPart(PlantedMistake.stampsOfAnotherServer.isPlanted ? shared.partCount - 1 - own : own)
         for write in writes {
-            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
+            _ = try await part.writeUnique(write.key, value: write.value, over: write.over, expiry: write.expiry)
         }
         return try await get(key, with: others)
     }
 
-    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
         let place = place(key)
         // Often in one part only.
         try await perform("set \(key)", failsOnceIn: shared.partCount > 1 ? 4 : 16) { [shared] in
@@ -229,19 +229,19 @@ struct StageStore: CacheStore {
         shared.noteStamping(place)
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         try await judged(key, value) { try await put(value, under: key, over: nil) }
     }
 
     func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite {
         try await judged(key, value) { try await put(value, under: key, over: cas) }
     }
 
     /// Acknowledged, or read back some time later; then its CAS id is told.
-    func write(
-        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    func writeUnique(
+        _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
         try await judged(key, value) {
             let write = try await put(value, under: key, over: cas)

@@ -23,14 +23,14 @@ struct LaterReleaseTests {
     @Test("a value is removed when it is to be expired: there it would be fresh")
     func expiredValue() async throws {
         let lease = Lease(token: .random(), until: WallTime(microseconds: .max))
-        try await store.set(key, to: raised(EnvelopeCoding.encode(.pending(lease, stamps: []), for: key)), expiry: nil)
+        try await store.set(key, value: raised(EnvelopeCoding.encode(.pending(lease, stamps: []), for: key)), expiry: nil)
         try await cache.expire([key], policy: CachePolicy())
         #expect(try await store.get(key) == nil)
     }
 
     @Test("or of no release that is known: removed, too")
     func expiredBytes() async throws {
-        try await store.set(key, to: [1, 2, 3], expiry: nil)
+        try await store.set(key, value: [1, 2, 3], expiry: nil)
         try await cache.expire([key], policy: CachePolicy())
         #expect(try await store.get(key) == nil)
     }
@@ -38,7 +38,7 @@ struct LaterReleaseTests {
     @Test("a group that is to be expired is invalidated")
     func expiredGroup() async throws {
         let generation = Generation(stamp: .random(for: key, isPlanted: false))
-        try await store.set(key, to: raised(EnvelopeCoding.encode(generation, for: key)), expiry: nil)
+        try await store.set(key, value: raised(EnvelopeCoding.encode(generation, for: key)), expiry: nil)
         try await cache.expire([], groups: [key], policy: CachePolicy())
         let item = try #require(try await store.get(key))
         let now = try #require(EnvelopeCoding.generation(in: item.value, for: key))

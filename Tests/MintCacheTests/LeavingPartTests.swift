@@ -21,16 +21,16 @@ struct LeavingPartTests {
 
         func get(_ key: StoreKey) async throws -> StoreItem? { try await first.get(key) }
         func get(_ keys: [StoreKey]) async throws -> [StoreItem?] { try await first.get(keys) }
-        func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
-            try await first.set(key, to: value, expiry: expiry)
+        func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
+            try await first.set(key, value: value, expiry: expiry)
         }
-        func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
-            try await first.add(key, value, expiry: expiry)
+        func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+            try await first.add(key, value: value, expiry: expiry)
         }
         func compareAndSwap(
-            _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+            _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
         ) async throws -> StoreWrite {
-            try await first.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+            try await first.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
         }
         func delete(_ key: StoreKey) async throws -> Bool { try await first.delete(key) }
     }

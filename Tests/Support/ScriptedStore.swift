@@ -127,30 +127,30 @@ package final class ScriptedStore: CacheStore {
         try await perform(.get) { [base] in try await base.get(keys) }
     }
 
-    package func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
-        try await perform(.set) { [base] in try await base.set(key, to: value, expiry: expiry) }
+    package func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
+        try await perform(.set) { [base] in try await base.set(key, value: value, expiry: expiry) }
     }
 
-    package func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
-        try await perform(.add) { [base] in try await base.add(key, value, expiry: expiry) }
+    package func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+        try await perform(.add) { [base] in try await base.add(key, value: value, expiry: expiry) }
     }
 
     package func compareAndSwap(
         _ key: StoreKey,
         expecting cas: StoreItem.CAS,
-        with value: [UInt8],
+        value: [UInt8],
         expiry: Duration?
     ) async throws -> StoreWrite {
         try await perform(.compareAndSwap) { [base] in
-            try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+            try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
         }
     }
 
-    package func write(
-        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    package func writeUnique(
+        _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
         let write = try await perform(cas == nil ? .add : .compareAndSwap) { [base] in
-            try await base.write(unique: value, to: key, over: cas, expiry: expiry)
+            try await base.writeUnique(key, value: value, over: cas, expiry: expiry)
         }
         return write.isStored && !tellsIDs ? .stored() : write
     }

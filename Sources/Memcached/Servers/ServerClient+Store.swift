@@ -31,7 +31,7 @@ extension ServerClient: CacheStore {
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
         guard !configuration.acknowledgesWrites, writes.allSatisfy({ $0.value.count <= largestReadBack }) else {
             for write in writes {
-                _ = try await self.write(unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
+                _ = try await self.writeUnique(write.key, value: write.value, over: write.over, expiry: write.expiry)
             }
             return try await get(key, with: others)
         }
@@ -51,23 +51,23 @@ extension ServerClient: CacheStore {
 
     // MARK: Writing
 
-    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
         _ = try await write(.set(key, value, expiry: expirySeconds(expiry)))
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         try await write(.add(key, value, expiry: expirySeconds(expiry)))
     }
 
     func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite {
         try await write(.compareAndSwap(key, value, cas: cas, expiry: expirySeconds(expiry)))
     }
 
     /// A small one leaves with what is read, and is read back.
-    func write(
-        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    func writeUnique(
+        _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
         let operation = WriteOperation(unique: value, to: key, over: cas, expiry: try expirySeconds(expiry))
         guard !configuration.acknowledgesWrites, value.count <= largestReadBack else {
@@ -77,13 +77,13 @@ extension ServerClient: CacheStore {
     }
 
     /// The small ones leave together.
-    func write(unique writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
+    func writeUnique(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
         let together = writes.indices.filter {
             !configuration.acknowledgesWrites && writes[$0].value.count <= largestReadBack
         }
         guard together.count == writes.count else {
             var outcomes = await writeEach(writes.indices.filter { !together.contains($0) }.map { writes[$0] })
-            let small = await write(unique: together.map { writes[$0] })
+            let small = await writeUnique(together.map { writes[$0] })
             for (place, outcome) in zip(together, small) { outcomes.insert(outcome, at: place) }
             return outcomes
         }

@@ -149,10 +149,10 @@ extension ReadThroughCache {
                 let values = places.map { place in
                     let (key, write) = (writes[place].flight.entry.key, writes[place].write)
                     return UniqueValue(
-                        EnvelopeCoding.encode(write.envelope, for: key), under: key, over: writes[place].cas,
+                        key, value: EnvelopeCoding.encode(write.envelope, for: key), over: writes[place].cas,
                         expiry: write.expiry)
                 }
-                group.addTask { (places, await part.write(unique: values)) }
+                group.addTask { (places, await part.writeUnique(values)) }
             }
             var outcomes = [Result<StoreWrite, any Error>](repeating: .success(.notStored), count: writes.count)
             for await part in group {

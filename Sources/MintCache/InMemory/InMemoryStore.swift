@@ -67,13 +67,13 @@ public final class InMemoryStore: CacheStore {
     }
 
     /// Stores a value whatever stood there.
-    public func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+    public func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
         let expiry = try expiryTime(expiry)
         try items.withLock { _ = try $0.store(value, under: key, until: expiry) }
     }
 
     /// Stores a value if nothing stands there.
-    public func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+    public func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         let now = clock.now
         let expiry = try expiryTime(expiry)
         return try items.withLock { items in
@@ -84,7 +84,7 @@ public final class InMemoryStore: CacheStore {
 
     /// Stores a value if the item with this CAS id stands there.
     public func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite {
         let now = clock.now
         let expiry = try expiryTime(expiry)
@@ -95,12 +95,12 @@ public final class InMemoryStore: CacheStore {
     }
 
     /// Stores values that nobody else ever writes.
-    public func write(unique writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
+    public func writeUnique(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
         var outcomes: [Result<StoreWrite, any Error>] = []
         for write in writes {
             outcomes.append(
                 await .of {
-                    try await self.write(unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
+                    try await self.writeUnique(write.key, value: write.value, over: write.over, expiry: write.expiry)
                 })
         }
         return outcomes

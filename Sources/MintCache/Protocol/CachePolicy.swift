@@ -1,12 +1,14 @@
 /// How long the protocol waits for what, who waits for a refresh, and what follows a failure.
 public struct CachePolicy: Sendable {
     /// Who gets the new value when a stale one is being refreshed.
-    public enum Refresh: Sendable, Hashable {
+    public struct Refresh: Sendable, Hashable {
+        private let waits: Bool
+
         /// Everybody is served the stale value at once; the one caller that won the claim also starts the load.
-        case background
+        public static let background = Refresh(waits: false)
         /// The caller that won the claim waits for its load and gets the new value, or the loader's error. The others
         /// are served the stale value.
-        case foreground
+        public static let foreground = Refresh(waits: true)
     }
 
     /// The pause after a load that failed, in which a stale value is served without another attempt, in the whole fleet. It

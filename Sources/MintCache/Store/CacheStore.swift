@@ -22,7 +22,7 @@ public protocol CacheStore: Sendable {
     /// the same as ``get(_:)-([StoreKey])``, which it is by default. There are as many `others` as were asked for.
     func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?])
 
-    /// Writes values beside an item, each as ``write(unique:to:over:expiry:)`` does, and then reads as ``get(_:with:)`` does.
+    /// Writes values beside an item, each as ``writeUnique(_:value:over:expiry:)`` does, and then reads as ``get(_:with:)`` does.
     /// By default one after the other; a store may do all of it in one round trip.
     func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
@@ -37,18 +37,18 @@ public protocol CacheStore: Sendable {
     /// - Parameter expiry: how long to keep the item at least, room permitting; `nil` is for ever.
     /// - Throws: ``CacheError`` with code `valueTooLarge` for a value over the store's limit: then what stood under
     ///   the key may be gone. With `invalidDuration` for an expiry that is not positive.
-    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws
+    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws
 
     /// Stores a value if nothing stands there.
     ///
-    /// - Throws: as ``set(_:to:expiry:)``.
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite
+    /// - Throws: as ``set(_:value:expiry:)``.
+    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite
 
     /// Stores a value if the item with this CAS id still stands there.
     ///
-    /// - Throws: as ``set(_:to:expiry:)``.
+    /// - Throws: as ``set(_:value:expiry:)``.
     func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite
 
     /// Stores a value that nobody else ever writes under the key, over the item with a CAS id or, without one, where
@@ -58,16 +58,16 @@ public protocol CacheStore: Sendable {
     /// A CAS id that this store has told of a write, and not by a read, may be from before the server was restarted:
     /// where that is possible, the store writes nothing and says `notStored`.
     ///
-    /// - Throws: as ``set(_:to:expiry:)``.
-    func write(
-        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    /// - Throws: as ``set(_:value:expiry:)``.
+    func writeUnique(
+        _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite
 
-    /// Stores several values that nobody else ever writes, each as ``write(unique:to:over:expiry:)`` does, in as few round
+    /// Stores several values that nobody else ever writes, each as ``writeUnique(_:value:over:expiry:)`` does, in as few round
     /// trips as the store can: by default all at the same time.
     ///
     /// - Returns: what became of each, in their order.
-    func write(unique writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>]
+    func writeUnique(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>]
 
     /// Removes what stands there, and says whether anything did.
     func delete(_ key: StoreKey) async throws -> Bool
@@ -108,7 +108,7 @@ public struct UniqueValue: Sendable, Equatable {
     public var expiry: Duration?
 
     /// Makes one.
-    public init(_ value: [UInt8], under key: StoreKey, over cas: StoreItem.CAS? = nil, expiry: Duration? = nil) {
+    public init(_ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS? = nil, expiry: Duration? = nil) {
         self.key = key
         self.value = value
         self.expiry = expiry
@@ -118,15 +118,15 @@ public struct UniqueValue: Sendable, Equatable {
 
 extension CacheStore {
     /// Stores a value that nobody else ever writes under the key.
-    public func write(
-        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    public func writeUnique(
+        _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
-        guard let cas else { return try await add(key, value, expiry: expiry) }
-        return try await compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        guard let cas else { return try await add(key, value: value, expiry: expiry) }
+        return try await compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
     }
 
     /// Stores values that nobody else ever writes, all at the same time.
-    public func write(unique writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] { await writeEach(writes) }
+    public func writeUnique(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] { await writeEach(writes) }
 
     /// Stores values that nobody else ever writes, each by itself, all at the same time.
     package func writeEach(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
@@ -136,8 +136,8 @@ extension CacheStore {
                     await (
                         place,
                         .of {
-                            try await self.write(
-                                unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
+                            try await self.writeUnique(
+                                write.key, value: write.value, over: write.over, expiry: write.expiry)
                         }
                     )
                 }
@@ -172,7 +172,7 @@ extension CacheStore {
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
         let part = part(of: key).store
         for write in writes {
-            _ = try await part.write(unique: write.value, to: write.key, over: write.over, expiry: write.expiry)
+            _ = try await part.writeUnique(write.key, value: write.value, over: write.over, expiry: write.expiry)
         }
         return try await get(key, with: others)
     }

@@ -138,7 +138,7 @@ struct Costs: Encodable, Sendable {
         let store = InMemoryStore(capacity: capacity)
         for number in 0..<capacity * 3 / (size + 150) {
             let value = [UInt8](repeating: 1, count: size / 2 + number % size)
-            try await store.set(StoreKey("costs:1:text(\(number))"), to: value, expiry: nil)
+            try await store.set(StoreKey("costs:1:text(\(number))"), value: value, expiry: nil)
         }
         let taken = call_counter_resident() - before
         return Double(taken) / Double(capacity) * (store.byteCount > 0 ? 1 : 0)

@@ -83,7 +83,7 @@ struct StampedeClient: AsyncParsableCommand {
                     return
                 }
                 _ = try await load()
-                try await store.set(storeKey, to: Array("\(now() + fresh * 1000)".utf8), expiry: .seconds(60))
+                try await store.set(storeKey, value: Array("\(now() + fresh * 1000)".utf8), expiry: .seconds(60))
             }
         }
     }

@@ -64,7 +64,7 @@ struct Catalogue: Sendable {
 
     private func fill(_ store: MemcachedStore, _ keys: [StoreKey], size: Int) async throws {
         let value = [UInt8](repeating: 0x78, count: size)
-        for key in keys { try await store.set(key, to: value, expiry: nil) }
+        for key in keys { try await store.set(key, value: value, expiry: nil) }
     }
 
     private func clients(_ names: [String]) -> [Scenario] {

@@ -20,28 +20,28 @@ final class CountingStore: CacheStore {
         return try await base.get(keys)
     }
 
-    func set(_ key: StoreKey, to value: [UInt8], expiry: Duration?) async throws {
+    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
         count.add(1, ordering: .relaxed)
-        try await base.set(key, to: value, expiry: expiry)
+        try await base.set(key, value: value, expiry: expiry)
     }
 
-    func add(_ key: StoreKey, _ value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         count.add(1, ordering: .relaxed)
-        return try await base.add(key, value, expiry: expiry)
+        return try await base.add(key, value: value, expiry: expiry)
     }
 
     func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, with value: [UInt8], expiry: Duration?
+        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
     ) async throws -> StoreWrite {
         count.add(1, ordering: .relaxed)
-        return try await base.compareAndSwap(key, expecting: cas, with: value, expiry: expiry)
+        return try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
     }
 
-    func write(
-        unique value: [UInt8], to key: StoreKey, over cas: StoreItem.CAS?, expiry: Duration?
+    func writeUnique(
+        _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
         count.add(1, ordering: .relaxed)
-        return try await base.write(unique: value, to: key, over: cas, expiry: expiry)
+        return try await base.writeUnique(key, value: value, over: cas, expiry: expiry)
     }
 
     func delete(_ key: StoreKey) async throws -> Bool {

@@ -1,9 +1,9 @@
-import MintCache
+public import MintCache
 
 /// The checked options of a cached function or key.
 @usableFromInline
 struct CacheOptions: Sendable {
-    let entries: CacheEntry.Options
+    @usableFromInline let entries: CacheEntry.Options
 
     var policy: CachePolicy { entries.policy }
     var function: String { entries.function }

@@ -50,22 +50,30 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     /// - Returns: the results in the order of the argument lists. One that is there twice is computed once.
     /// - Throws: the error of the first in that order that has one, as ``callAsFunction(_:)`` does, when all have ended;
     ///   ``CacheError`` with code `incompleteBatch` for one that `loadMany` had no value of.
+    @inlinable
     public func many(_ argumentLists: [(repeat each Argument)]) async throws -> [Value] {
-        try await manyResults(argumentLists).map { try $0.get() }
+        try await values(of: argumentLists).get()
     }
 
     /// The same as ``many(_:)``, but what each has come to: an error is for those that it concerns.
     ///
     /// - Throws: `CancellationError` as soon as the task is cancelled; ``CacheError`` with code `invalidKey` or
     ///   `invalidDuration` when the options or arguments cannot be used.
+    @inlinable
     public func manyResults(_ argumentLists: [(repeat each Argument)]) async throws -> [Result<Value, any Error>] {
+        try await values(of: argumentLists).results
+    }
+
+    @inlinable
+    func values(of argumentLists: [(repeat each Argument)]) async throws -> BatchValues<Value> {
         var keys: [StoreKey] = []
         keys.reserveCapacity(argumentLists.count)
         for arguments in argumentLists { keys.append(try key(repeat each arguments)) }
         return try await engine.values(of: keys, options.get().entries, coder, load: batchLoader(of: argumentLists))
     }
 
-    private func batchLoader(of argumentLists: [(repeat each Argument)]) -> BatchLoader<Value> {
+    @usableFromInline
+    func batchLoader(of argumentLists: [(repeat each Argument)]) -> BatchLoader<Value> {
         let many = loadMany
         guard let many else { return BatchLoader(one: { load(of: argumentLists, $0) }, many: nil) }
         return BatchLoader(

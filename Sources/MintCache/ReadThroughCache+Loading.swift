@@ -41,7 +41,7 @@ extension ReadThroughCache {
             await Result.of { try await self.run(load, for: flight.entry, flight.place, isSettling: isSettling) }
         }
         let landing = Landing(
-            result: result.map(\.value), reported: try? result.get().reported, took: clock.elapsed - began,
+            result: result.map { $0.value }, reported: try? result.get().reported, took: clock.elapsed - began,
             isSettling: isSettling)
         guard Task.isCancelled else { return await land(flight, landing, coder) }
         // Nobody waits for it, but the register is to be filled or given back.

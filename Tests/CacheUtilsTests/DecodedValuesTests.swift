@@ -145,7 +145,7 @@ struct DecodedValuesTests {
                     }
                 }
             }
-            let taken = alive.value * (HeapSize.block(32 + 16) + Tracked.size)
+            let taken = alive.value * (HeapSize.block(24 + 16) + Tracked.size)
             #expect(taken <= capacity && taken > capacity * 6 / 10, "\(taken)")
         }
         #expect(alive.value == 0)

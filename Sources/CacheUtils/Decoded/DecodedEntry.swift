@@ -19,14 +19,15 @@ final class DecodedOwner: Sendable {
 // @unchecked: the values are Sendable, and the memory is written when it is made and when it is freed only, which
 // whoever took the entry out of the table does.
 struct DecodedEntry: @unchecked Sendable {
+    // Small: what is read of an entry is seldom in a cache of the processor.
     private struct Head {
         /// Of the payload that it was decoded from.
         let identity: UInt64
-        /// All the memory that it takes, in bytes.
-        let size: Int
         let owner: Unmanaged<DecodedOwner>
+        /// All the memory that it takes, in bytes.
+        let size: UInt32
         /// Where the value stands in the memory.
-        let place: Int
+        let place: UInt32
     }
 
     private let memory: UnsafeMutableRawPointer
@@ -42,11 +43,12 @@ struct DecodedEntry: @unchecked Sendable {
         memory.initializeMemory(
             as: Head.self,
             to: Head(
-                identity: identity, size: HeapSize.block(count) + heap, owner: .passRetained(owner), place: place))
+                identity: identity, owner: .passRetained(owner), size: UInt32(clamping: HeapSize.block(count) + heap),
+                place: UInt32(place)))
         (memory + place).initializeMemory(as: Value.self, to: value)
     }
 
-    var size: Int { head.size }
+    var size: Int { Int(head.size) }
     var groups: [StoreKey] { head.owner.takeUnretainedValue().groups }
 
     /// Whether it was decoded from a payload by a function.
@@ -66,7 +68,7 @@ struct DecodedEntry: @unchecked Sendable {
 
     func free() {
         let owner = head.owner.takeRetainedValue()
-        owner.deinitialize(memory + head.place)
+        owner.deinitialize(memory + Int(head.place))
         memory.deallocate()
     }
 

@@ -2,14 +2,17 @@ import MintCache
 import Synchronization
 
 /// The decoded values of one cached function.
-struct DecodedFunction<Value: Sendable>: Sendable {
+// An object, so that a hit counts one reference.
+final class DecodedFunction<Value: Sendable>: Sendable {
     private let values: DecodedValues
+    private let shards: [DecodedShard]
     private let owner: DecodedOwner
     private let mask: UInt64
     private let sample = DecodedSample()
 
     init(in values: DecodedValues, groups: [StoreKey]) {
         self.values = values
+        shards = values.shards
         owner = DecodedOwner(Value.self, groups: groups)
         mask = DecodedPlace.mask(of: groups)
     }
@@ -20,7 +23,7 @@ struct DecodedFunction<Value: Sendable>: Sendable {
     func value(of identity: UInt64, under key: StoreKey) throws(NotKept) -> Value {
         let place = DecodedPlace(key: key, mask: mask)
         // Copied while the entry cannot be replaced, and so without counting references to it.
-        return try values.shard(of: place).sets.withLock { sets throws(NotKept) in
+        return try shards[place.shard].sets.withLock { sets throws(NotKept) in
             guard let entry = sets.entry(at: place), entry.isOf(identity, owner) else { throw NotKept() }
             return entry.value()
         }

@@ -15,7 +15,7 @@ final class DecodedValues: Sendable {
         var last: Duration?
     }
 
-    private let shards: [DecodedShard]
+    let shards: [DecodedShard]
     private let clock: any CacheClock
     private let sweep = Mutex(Sweep())
     private let isSweepWanted = Atomic(false)
@@ -31,18 +31,16 @@ final class DecodedValues: Sendable {
         for shard in shards { Self.free(shard.sets.withLock { $0.removeAll() }) }
     }
 
-    func shard(of place: DecodedPlace) -> DecodedShard { shards[place.shard] }
-
     /// Keeps a value, instead of older ones when there are too many.
     func keep(_ entry: DecodedEntry, at place: DecodedPlace) {
-        Self.free(shard(of: place).sets.withLock { $0.keep(entry, at: place) })
+        Self.free(shards[place.shard].sets.withLock { $0.keep(entry, at: place) })
         if isSweepWanted.load(ordering: .relaxed) { sweepIfDue() }
     }
 
     /// The value of a key is invalid from now on.
     func forget(key: StoreKey) {
         let place = DecodedPlace(key: key, mask: 0)
-        Self.free(shard(of: place).sets.withLock { $0.remove(place) })
+        Self.free(shards[place.shard].sets.withLock { $0.remove(place) })
     }
 
     /// The values of a group are invalid from now on. They go at once, or with the first value that is kept a second after

@@ -16,8 +16,8 @@ extension ServerClient: CacheStore {
 
     func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
         guard let first = keys.first else { return [] }
-        let (item, others) = try await get(first, with: Array(keys.dropFirst()))
-        return [item] + others
+        // The first one is asked for once, all the same.
+        return try await get(first, with: keys).others
     }
 
     @inline(__always)

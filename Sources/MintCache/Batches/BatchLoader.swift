@@ -16,14 +16,17 @@ public struct BatchLoader<Value: Sendable>: Sendable {
     }
 }
 
-/// A call for many values.
+/// A call for many values of one function.
 struct BatchCall<Value: Sendable>: Sendable {
-    let entries: [CacheEntry]
+    let keys: [StoreKey]
+    let options: CacheEntry.Options
     let coder: any PayloadCoder<Value>
     let loader: BatchLoader<Value>
     let results: BatchResults<Value>
 
-    var policy: CachePolicy { entries[0].policy }
+    var policy: CachePolicy { options.policy }
+
+    func entry(_ number: Int) -> CacheEntry { CacheEntry(key: keys[number], options: options) }
 }
 
 /// An element whose value was not in the cache, and what was read of it; `nil` when the store has failed.

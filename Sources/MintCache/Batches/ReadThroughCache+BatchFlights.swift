@@ -23,7 +23,7 @@ extension ReadThroughCache {
         let frame = LoadFrame(of: self)
         var (flights, others) = ([BatchFlight<Value>](), [BatchMiss]())
         for lease in leases {
-            let entry = call.entries[lease.miss.number]
+            let entry = call.entry(lease.miss.number)
             // Nobody who leaves cancels what others of the batch wait for.
             let flight = Flight<Value>(
                 lease.acquisition, entry, in: store.part(of: entry.key), list: store.listNumber, order: held.order,
@@ -70,7 +70,7 @@ extension ReadThroughCache {
         let isSettling = flights.map { now < $0.lease.acquisition.settlingUntil }
         let loaded = await Result.of {
             try await self.run(
-                { try await self.loadMany(numbers, call) }, for: numbers.map { call.entries[$0] }, place,
+                { try await self.loadMany(numbers, call) }, for: numbers.map(call.entry), place,
                 isSettling: isSettling.contains(true))
         }
         let (took, reported) = (clock.elapsed - began, (try? loaded.get())?.reported)
@@ -91,14 +91,14 @@ extension ReadThroughCache {
             throw CacheError(
                 .incompleteBatch,
                 "a batch loader returned \(values.count) values for \(numbers.count) elements: it is to return one for each, "
-                    + "in their order, nil for those that it has none of", keys: numbers.map { call.entries[$0].key })
+                    + "in their order, nil for those that it has none of", keys: numbers.map { call.keys[$0] })
         }
         return zip(numbers, values).map { number, value in
             guard let value else {
                 let error = CacheError(
                     .incompleteBatch,
                     "a batch loader has no value of this element: catch this, or cache optional values",
-                    keys: [call.entries[number].key])
+                    keys: [call.keys[number]])
                 return .failure(error)
             }
             return .success(value)

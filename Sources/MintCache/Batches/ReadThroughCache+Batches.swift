@@ -13,53 +13,75 @@ extension ReadThroughCache {
     public func values<Value: Sendable>(
         of keys: [StoreKey], _ options: CacheEntry.Options, _ coder: any PayloadCoder<Value>,
         load loader: BatchLoader<Value>
-    ) async throws -> [Result<Value, any Error>] {
-        guard !keys.isEmpty else { return [] }
+    ) async throws -> BatchValues<Value> {
+        if keys.isEmpty { return BatchValues([Value]()) }
         let call = BatchCall(
-            entries: keys.map { CacheEntry(key: $0, options: options) }, coder: coder, loader: loader,
-            results: BatchResults(count: keys.count))
-        let firsts = Self.firsts(of: keys)
-        let misses = try await read(keys.indices.filter { firsts[$0] == $0 }, call)
-        if !misses.isEmpty { try await loadInTime(misses, call) }
-        let results = call.results.all
-        return firsts.map { results[$0] ?? .failure(CancellationError()) }
-    }
-
-    /// For each key where it stands first.
-    private static func firsts(of keys: [StoreKey]) -> [Int] {
-        var numbers: [StoreKey: Int] = [:]
-        numbers.reserveCapacity(keys.count)
-        return keys.enumerated().map { number, key in
-            if let first = numbers.updateValue(number, forKey: key) {
-                numbers[key] = first
-                return first
+            keys: keys, options: options, coder: coder, loader: loader, results: BatchResults(count: keys.count))
+        let (values, misses) = try await read(Array(keys.indices), call)
+        if misses.isEmpty { return BatchValues(values) }
+        var found = values.makeIterator()
+        var firsts: [StoreKey: Int] = [:]
+        var (first, others) = ([BatchMiss](), [(number: Int, first: Int)]())
+        for miss in misses {
+            let key = keys[miss.number]
+            if let number = firsts[key] {
+                others.append((miss.number, number))
+            } else {
+                firsts[key] = miss.number
+                first.append(miss)
             }
-            return number
         }
+        try await loadInTime(first, call)
+        var results = call.results.all
+        for (number, first) in others { results[number] = results[first] }
+        var missed = misses.makeIterator()
+        var next = missed.next()
+        return BatchValues(
+            keys.indices.map { number -> Result<Value, any Error> in
+                if next?.number == number {
+                    next = missed.next()
+                    return results[number] ?? .failure(CancellationError())
+                }
+                return found.next().map { .success($0) } ?? .failure(CancellationError())
+            })
     }
 
     // MARK: Reading
 
-    /// Serves what is cached and fresh, and returns the others.
-    private func read<Value>(_ numbers: [Int], _ call: BatchCall<Value>) async throws -> [BatchMiss] {
+    /// The values that are cached and fresh, in the order of their numbers, and the others.
+    private func read<Value>(
+        _ numbers: [Int], _ call: BatchCall<Value>
+    ) async throws -> (values: [Value], misses: [BatchMiss]) {
         let order = held.order
+        let answer = try await ask(for: numbers, of: call.keys, call.options)
         var misses: [BatchMiss] = []
-        for answer in try await ask(for: numbers, of: call.entries) {
-            guard let (items, groups) = answer.found else {
-                misses += answer.numbers.map { BatchMiss(number: $0) }
-                continue
-            }
-            for (number, item) in zip(answer.numbers, items) {
+        // Where `append` would look up metadata for each value.
+        let values = [Value](unsafeUninitializedCapacity: numbers.count) { buffer, count in
+            for (place, number) in numbers.enumerated() {
+                guard let groups = answer.groups(place) else {
+                    misses.append(BatchMiss(number: number))
+                    continue
+                }
                 do {
-                    let value = try hit(among: item, groups, call.entries[number], call.coder, order)
-                    call.results.set(number, .success(value))
-                } catch let noHit as NoHit {
-                    misses.append(BatchMiss(number: number, read: noHit.read))
+                    let value = try hit(among: answer.items[place], groups, call.entry(number), call.coder, order)
+                    buffer.initializeElement(at: count, to: value)
+                    count += 1
+                } catch {
+                    misses.append(BatchMiss(number: number, read: (error as? NoHit)?.read))
                 }
             }
         }
-        // The parts have answered in any order.
-        return misses.sorted { $0.number < $1.number }
+        return (values, misses)
+    }
+
+    /// Reads elements again, and serves what is cached and fresh.
+    private func readAgain<Value>(_ numbers: [Int], _ call: BatchCall<Value>) async throws -> [BatchMiss] {
+        let (values, misses) = try await read(numbers, call)
+        let missed = Set(misses.map(\.number))
+        for (number, value) in zip(numbers.filter { !missed.contains($0) }, values) {
+            call.results.set(number, .success(value))
+        }
+        return misses
     }
 
     // MARK: What is not cached
@@ -71,7 +93,7 @@ extension ReadThroughCache {
             try await within(patience, nil) { try await self.load(misses, call) }
         } catch is Impatience {
             for miss in misses where !call.results.has(miss.number) {
-                let result = Result { try valueInHaste(miss.read, call.entries[miss.number], call.coder) }
+                let result = Result { try valueInHaste(miss.read, call.entry(miss.number), call.coder) }
                 call.results.set(miss.number, result)
             }
         }
@@ -90,7 +112,7 @@ extension ReadThroughCache {
             refresh(&plan.claims, call)
             alone += plan.claims.map(\.miss)
             guard !plan.leases.isEmpty else { break }
-            let gates = gates(of: call.entries[0])
+            let gates = gates(of: call.entry(0))
             if let place = place.take() ?? LoadPlace.now(in: gates) {
                 let departed = depart(plan.leases, call, place, .forCaller)
                 flights = departed.flights
@@ -99,12 +121,12 @@ extension ReadThroughCache {
             }
             misses = serveStale(plan.leases, call)
             guard !misses.isEmpty else { break }
-            do { place = try await placeInTurn(for: call.entries[misses[0].number], gates) } catch {
+            do { place = try await placeInTurn(for: call.entry(misses[0].number), gates) } catch {
                 if error is CancellationError { throw error }
                 for miss in misses { call.results.set(miss.number, .failure(error)) }
                 break
             }
-            misses = try await read(misses.map(\.number), call)
+            misses = try await readAgain(misses.map(\.number), call)
         }
         place?.leave()
         try await wait(for: flights, alone, away, call)
@@ -125,7 +147,7 @@ extension ReadThroughCache {
     private func plan<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) -> Plan<Value> {
         var plan = Plan<Value>()
         for miss in misses {
-            let entry = call.entries[miss.number]
+            let entry = call.entry(miss.number)
             guard let read = miss.read else {
                 plan.away.append(miss.number)
                 continue
@@ -167,7 +189,7 @@ extension ReadThroughCache {
     /// Refreshes values in the background that were served stale, if a load may begin at once; they are nobody's after.
     private func refresh<Value>(_ claims: inout [BatchLease<Value>], _ call: BatchCall<Value>) {
         defer { claims = [] }
-        guard !claims.isEmpty, let place = LoadPlace.now(in: gates(of: call.entries[0], isPartOfLoad: false)) else {
+        guard !claims.isEmpty, let place = LoadPlace.now(in: gates(of: call.entry(0), isPartOfLoad: false)) else {
             return
         }
         _ = depart(claims, call, place, .inBackground(background))
@@ -177,7 +199,7 @@ extension ReadThroughCache {
     private func serveStale<Value>(_ leases: [BatchLease<Value>], _ call: BatchCall<Value>) -> [BatchMiss] {
         leases.compactMap { lease in
             guard let kept = lease.kept else { return lease.miss }
-            let entry = call.entries[lease.miss.number]
+            let entry = call.entry(lease.miss.number)
             call.results.set(lease.miss.number, .success(served(kept, .stale, entry, .loadLimit)))
             return nil
         }
@@ -211,7 +233,7 @@ extension ReadThroughCache {
                 }
             }
             if !gone.isEmpty { group.addTask { [gone] in try await self.loadAway(gone, call) } }
-            if !lost.isEmpty { try await loadAlone(read(lost.map(\.number), call), call, atATime: .max) }
+            if !lost.isEmpty { try await loadAlone(readAgain(lost.map(\.number), call), call, atATime: .max) }
             try await group.waitForAll()
         }
     }
@@ -222,7 +244,7 @@ extension ReadThroughCache {
             for (started, miss) in misses.enumerated() {
                 if started >= most { try await group.next() }
                 group.addTask {
-                    let (entry, load) = (call.entries[miss.number], call.loader.one(miss.number))
+                    let (entry, load) = (call.entry(miss.number), call.loader.one(miss.number))
                     do {
                         guard let read = miss.read else {
                             let value = try await self.loadUnleased(entry, call.coder, load)
@@ -243,12 +265,12 @@ extension ReadThroughCache {
     /// Loads elements that nothing in the store vouches for, together.
     private func loadAway<Value>(_ numbers: [Int], _ call: BatchCall<Value>) async throws {
         let numbers = numbers.filter { number in
-            let held: Value? = heldValue(of: call.entries[number])
+            let held: Value? = heldValue(of: call.entry(number))
             if let held { call.results.set(number, .success(held)) }
             return held == nil
         }
         guard let first = numbers.first else { return }
-        let entries = numbers.map { call.entries[$0] }
+        let entries = numbers.map(call.entry)
         do {
             for entry in entries { try LoadFrame.check(entry.key, of: self) }
             let gates = gates(of: entries[0])
@@ -257,7 +279,7 @@ extension ReadThroughCache {
                 of: entries.map(\.key), in: self, bound: call.policy.leaseFor, start: .forCaller, isAlone: isAlone
             ) { [self] in
                 let (order, began) = (held.order, clock.elapsed)
-                let place = try await placeInTurn(for: call.entries[first], gates)
+                let place = try await placeInTurn(for: call.entry(first), gates)
                 let loaded = try await run(
                     { try await self.loadMany(numbers, call) }, for: entries, place, isSettling: false)
                 for (entry, result) in zip(entries, loaded.value) where loaded.reported == nil {
@@ -266,7 +288,7 @@ extension ReadThroughCache {
                 return loaded.value
             }
             for (number, result) in zip(numbers, loaded) {
-                if case .success = result { report(.miss, call.entries[number], reason: .storeTrouble) }
+                if case .success = result { report(.miss, call.entry(number), reason: .storeTrouble) }
                 call.results.set(number, result)
             }
         } catch {

@@ -1,10 +1,10 @@
 # The tasks of this package. `make` alone lists them.
 
 STORE ?= memory
-SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Verification/Soak Benchmarks/Package.swift Benchmarks/Sources
+SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Verification/Soak Verification/PublicSurface Benchmarks/Package.swift Benchmarks/Sources
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-release test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
+.PHONY: api help setup build demo test test-release test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -81,6 +81,9 @@ soak: setup ## constant load while servers fail, five minutes: what the process 
 
 fuzz: setup ## look for bytes that break a property, a minute for each; SECONDS=n, PROPERTY=name for one of them
 	@scripts/fuzz $(or $(SECONDS),60) $(PROPERTY)
+
+api: setup ## write what the libraries declare in public to Verification/PublicSurface.txt
+	@scripts/api
 
 format: ## format the sources
 	swift format --in-place --recursive --parallel $(SWIFT_SOURCES)

@@ -55,6 +55,7 @@ let package = Package(
             path: "Verification/Torture",
             swiftSettings: settings
         ),
+        .executableTarget(name: "public-surface", path: "Verification/PublicSurface", swiftSettings: settings),
         .executableTarget(
             name: "soak",
             dependencies: ["CacheUtils", "Memcached", "MemcachedProcess"],

@@ -161,7 +161,8 @@ extension ReadThroughCache {
 
     /// Writes what makes invalid what stood there. Where there is no room for it, removing that does so too.
     private func put(_ value: [UInt8], under key: StoreKey, expiry: Duration?, in part: any CacheStore) async throws {
-        do { try await part.set(key, value: value, expiry: expiry) } catch let error as CacheError where error.isRefusal {
+        do { try await part.set(key, value: value, expiry: expiry) } catch let error as CacheError where error.isRefusal
+        {
             _ = try await part.delete(key)
         }
     }

@@ -30,7 +30,9 @@ public final class ReadThroughCache: Sendable {
 
     /// What is invalid from now on: the value of a key, or those of a group.
     public struct Invalidated: Sendable {
+        /// Of the value, or of the group's generation.
         public let key: StoreKey
+        /// Whether it is a group.
         public let isGroup: Bool
     }
 

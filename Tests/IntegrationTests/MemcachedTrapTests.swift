@@ -121,7 +121,8 @@ struct MemcachedTrapTests {
         try await withMemcached { store, _ async throws in
             let keys = try (0..<64).map { try StoreKey("k\($0)") }
             for (number, key) in keys.enumerated() {
-                try await store.set(key, value: [UInt8](repeating: UInt8(number), count: number * number * 8), expiry: nil)
+                try await store.set(
+                    key, value: [UInt8](repeating: UInt8(number), count: number * number * 8), expiry: nil)
             }
             for round in 0..<2000 {
                 let asked = (0..<(round % 20)).map { (round * 7 + $0 * 13) % 80 }

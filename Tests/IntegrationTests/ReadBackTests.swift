@@ -79,7 +79,8 @@ struct ReadBackTests {
             #expect(isFull)
             // A swap asks for room of its class before it looks.
             let error = await #expect(throws: CacheError.self) {
-                try await store.writeUnique(kept, value: [UInt8](repeating: 2, count: 4000), over: item.cas, expiry: nil)
+                try await store.writeUnique(
+                    kept, value: [UInt8](repeating: 2, count: 4000), over: item.cas, expiry: nil)
             }
             #expect(error?.code == .storeFailure)
             #expect(try await store.get(kept)?.bytes == [1])

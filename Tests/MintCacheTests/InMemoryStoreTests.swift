@@ -58,7 +58,8 @@ struct InMemoryStoreTests {
             for number in 1...2 {
                 let item = try #require(try await store.getForUpdate(key(number)))
                 #expect(
-                    try await store.compareAndSwap(key(number), expecting: item.cas, value: value, expiry: nil).isStored)
+                    try await store.compareAndSwap(key(number), expecting: item.cas, value: value, expiry: nil).isStored
+                )
                 #expect(try await !store.add(key(number), value: value, expiry: nil).isStored)
                 try await store.set(key(number), value: value, expiry: nil)
             }

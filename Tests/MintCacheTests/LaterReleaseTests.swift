@@ -23,7 +23,8 @@ struct LaterReleaseTests {
     @Test("a value is removed when it is to be expired: there it would be fresh")
     func expiredValue() async throws {
         let lease = Lease(token: .random(), until: WallTime(microseconds: .max))
-        try await store.set(key, value: raised(EnvelopeCoding.encode(.pending(lease, stamps: []), for: key)), expiry: nil)
+        try await store.set(
+            key, value: raised(EnvelopeCoding.encode(.pending(lease, stamps: []), for: key)), expiry: nil)
         try await cache.expire([key], policy: CachePolicy())
         #expect(try await store.get(key) == nil)
     }

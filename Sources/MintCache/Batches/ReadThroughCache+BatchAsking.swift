@@ -42,7 +42,8 @@ extension ReadThroughCache {
                 group.addTask { (number, try await self.ask(part, for: keys, options)) }
             }
             var all = BatchAnswer(
-                items: Array(repeating: nil, count: numbers.count), partGroups: Array(repeating: nil, count: parts.count),
+                items: Array(repeating: nil, count: numbers.count),
+                partGroups: Array(repeating: nil, count: parts.count),
                 parts: Array(repeating: 0, count: numbers.count))
             for try await (number, answer) in group {
                 all.partGroups[number] = answer?.groups
@@ -89,7 +90,9 @@ extension ReadThroughCache {
         _ plantings: [ReadMachine.Planting], _ answer: PartAnswer, _ keys: [StoreKey], _ options: CacheEntry.Options
     ) {
         for (key, item) in zip(keys, answer.items) {
-            guard let item, case .value(let record)? = EnvelopeCoding.envelope(in: item.value, for: key) else { continue }
+            guard let item, case .value(let record)? = EnvelopeCoding.envelope(in: item.value, for: key) else {
+                continue
+            }
             let read = ReadMachine.Read(
                 item: .init(cas: item.cas, envelope: .value(record)), groups: answer.groups)
             return reportLost(plantings, read, CacheEntry(key: key, options: options))

@@ -126,7 +126,9 @@ extension CacheStore {
     }
 
     /// Stores values that nobody else ever writes, all at the same time.
-    public func writeUnique(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] { await writeEach(writes) }
+    public func writeUnique(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
+        await writeEach(writes)
+    }
 
     /// Stores values that nobody else ever writes, each by itself, all at the same time.
     package func writeEach(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {

@@ -316,6 +316,18 @@ struct BatchTests {
         #expect(try await city.many([1, 2]) == ["1:2", "2:2"])
     }
 
+    @Test("are served stale where the lease of the new value is refused")
+    func refusedClaims() async throws {
+        let city = city(policy: CachePolicy(refresh: .foreground))
+        _ = try await city.many([1, 2])
+        await cache.drain()
+        clock.advance(by: .seconds(61))
+        cities.grow()
+        for _ in 0..<2 { store.next(.compareAndSwap, .refuse) }
+        #expect(try await city.many([1, 2]) == ["1:1", "2:1"])
+        #expect(cities.batches.count == 1)
+    }
+
     // MARK: Trouble
 
     @Test("load together when the store is away, and share that with the same call")
@@ -366,6 +378,24 @@ struct BatchTests {
         #expect(try await first == ["1:1", "2:1"])
         #expect(try await second == ["3:1", "4:1"])
         #expect(cities.mostRunning == 1)
+    }
+
+    @Test("give their turn back when they are cancelled while they read again")
+    func cancelledTurn() async throws {
+        let city = city(policy: CachePolicy(maximumLoads: 1))
+        let (gate, reading) = (cities.stopNext(), Gate())
+        async let first = city.many([1, 2])
+        try await gate.arrival()
+        let second = Task { try await city.many([3, 4]) }
+        try await eventually { store.count(.get) >= 2 }
+        store.next(.get, .pauseBefore(reading))
+        gate.open()
+        #expect(try await first == ["1:1", "2:1"])
+        try await reading.arrival()
+        second.cancel()
+        await #expect(throws: CancellationError.self) { try await second.value }
+        reading.open()
+        #expect(try await city.many([5]) == ["5:1"])
     }
 
     @Test("wait no longer than the soft time-out, and the load goes on")

@@ -4,6 +4,8 @@ struct BatchLease<Value> {
     var acquisition: Acquisition
     var reason: CacheEvent.Reason?
     var kept: Value?
+    /// Whether that may be served still.
+    var isClaim = false
 }
 
 extension BatchLease: Sendable where Value: Sendable {}

@@ -103,14 +103,14 @@ extension ReadThroughCache {
         guard call.loader.many != nil else { return try await loadAlone(misses, call, atATime: Self.loadsAtATime) }
         var (misses, alone, away) = (misses, [BatchMiss](), [Int]())
         var place: LoadPlace?
+        defer { place?.leave() }
         var flights: [BatchFlight<Value>] = []
         // Whoever had to wait for a place reads again.
         while !misses.isEmpty {
-            var plan = plan(misses, call)
+            let plan = plan(misses, call)
             alone += plan.alone
             away += plan.away
-            refresh(&plan.claims, call)
-            alone += plan.claims.map(\.miss)
+            refresh(plan.claims, call)
             guard !plan.leases.isEmpty else { break }
             let gates = gates(of: call.entry(0))
             if let place = place.take() ?? LoadPlace.now(in: gates) {
@@ -128,7 +128,7 @@ extension ReadThroughCache {
             }
             misses = try await readAgain(misses.map(\.number), call)
         }
-        place?.leave()
+        place.take()?.leave()
         try await wait(for: flights, alone, away, call)
     }
 
@@ -164,7 +164,7 @@ extension ReadThroughCache {
             case (.serveStale(_, let why), let value?):
                 call.results.set(miss.number, .success(served(value, .stale, entry, why)))
             case (.claim(let acquisition, _), let value?):
-                let lease = BatchLease(miss: miss, acquisition: acquisition, reason: machine.reason, kept: value)
+                let lease = BatchLease(miss: miss, acquisition: acquisition, reason: machine.reason, kept: value, isClaim: true)
                 guard entry.policy.refresh == .background else {
                     plan.leases.append(lease)
                     continue
@@ -186,9 +186,8 @@ extension ReadThroughCache {
         return plan
     }
 
-    /// Refreshes values in the background that were served stale, if a load may begin at once; they are nobody's after.
-    private func refresh<Value>(_ claims: inout [BatchLease<Value>], _ call: BatchCall<Value>) {
-        defer { claims = [] }
+    /// Refreshes values in the background that were served stale, if a load may begin at once.
+    private func refresh<Value>(_ claims: [BatchLease<Value>], _ call: BatchCall<Value>) {
         guard !claims.isEmpty, let place = LoadPlace.now(in: gates(of: call.entry(0), isPartOfLoad: false)) else {
             return
         }
@@ -215,17 +214,18 @@ extension ReadThroughCache {
             if !alone.isEmpty { group.addTask { try await self.loadAlone(alone, call, atATime: .max) } }
             if !away.isEmpty { group.addTask { try await self.loadAway(away, call) } }
             // Those whose leases are lost read again, and may have to wait; the others have no store to ask.
-            var (lost, gone) = ([BatchMiss](), [Int]())
+            var (lost, gone) = ([Int](), [Int]())
             for flight in flights {
                 let (number, entry) = (flight.lease.miss.number, flight.flight.entry)
                 do {
-                    switch try await flight.flight.load.ownOutcome() {
-                    case .value(let value):
+                    switch (try await flight.flight.load.ownOutcome(), flight.lease.isClaim ? flight.lease.kept : nil) {
+                    case (.value(let value), _):
                         call.results.set(number, .success(served(value, .miss, entry, flight.lease.reason)))
-                    case .kept(let value, _):
+                    case (.kept(let value, _), _):
                         call.results.set(number, .success(served(value, .stale, entry, .recentFailure)))
-                    case .lost: lost.append(BatchMiss(number: number))
-                    case .gone, .trouble: gone.append(number)
+                    case (_, let stale?): call.results.set(number, .success(served(stale, .stale, entry)))
+                    case (.lost, nil): lost.append(number)
+                    case (.gone, nil), (.trouble, nil): gone.append(number)
                     }
                 } catch {
                     try Task.checkCancellation()
@@ -233,7 +233,7 @@ extension ReadThroughCache {
                 }
             }
             if !gone.isEmpty { group.addTask { [gone] in try await self.loadAway(gone, call) } }
-            if !lost.isEmpty { try await loadAlone(readAgain(lost.map(\.number), call), call, atATime: .max) }
+            if !lost.isEmpty { try await loadAlone(readAgain(lost, call), call, atATime: .max) }
             try await group.waitForAll()
         }
     }
@@ -265,14 +265,20 @@ extension ReadThroughCache {
     /// Loads elements that nothing in the store vouches for, together.
     private func loadAway<Value>(_ numbers: [Int], _ call: BatchCall<Value>) async throws {
         let numbers = numbers.filter { number in
-            let held: Value? = heldValue(of: call.entry(number))
-            if let held { call.results.set(number, .success(held)) }
-            return held == nil
+            let entry = call.entry(number)
+            if let held: Value = heldValue(of: entry) {
+                call.results.set(number, .success(held))
+                return false
+            }
+            do { try LoadFrame.check(entry.key, of: self) } catch {
+                call.results.set(number, .failure(error))
+                return false
+            }
+            return true
         }
         guard let first = numbers.first else { return }
         let entries = numbers.map(call.entry)
         do {
-            for entry in entries { try LoadFrame.check(entry.key, of: self) }
             let gates = gates(of: entries[0])
             let isAlone = gates.count < self.gates(of: entries[0], isPartOfLoad: false).count
             let loaded = try await unleased.value(

@@ -370,8 +370,9 @@ struct BatchTests {
         let gate = cities.stopNext()
         async let first = city.many([1, 2])
         try await gate.arrival()
+        let reads = store.count(.get)
         async let second = city.many([3, 4])
-        try await eventually { store.count(.get) >= 2 }
+        try await eventually { store.count(.get) > reads }
         for _ in 0..<100 { await Task.yield() }
         #expect(cities.batches == [[1, 2]])
         gate.open()
@@ -386,8 +387,10 @@ struct BatchTests {
         let (gate, reading) = (cities.stopNext(), Gate())
         async let first = city.many([1, 2])
         try await gate.arrival()
+        let reads = store.count(.get)
         let second = Task { try await city.many([3, 4]) }
-        try await eventually { store.count(.get) >= 2 }
+        try await eventually { store.count(.get) > reads }
+        for _ in 0..<100 { await Task.yield() }
         store.next(.get, .pauseBefore(reading))
         gate.open()
         #expect(try await first == ["1:1", "2:1"])

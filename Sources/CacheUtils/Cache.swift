@@ -1,3 +1,8 @@
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
 public import Logging
 public import MintCache
 
@@ -57,6 +62,10 @@ public struct Cache: Sendable {
     ///   - decodedCapacity: how many bytes of memory decoded values may take, those of all functions together: what has not
     ///     changed in the store is not decoded again. Zero for none. Strings, numbers and bytes are not kept, since
     ///     decoding them takes no longer.
+    ///   - isDisabled: whether every call is its loader's, for an incident or a test: nothing is read from the store and nothing
+    ///     is cached, while invalidations go on reaching the processes that are not disabled. Calls at the same time share a
+    ///     load, and `maximumLoads` holds. Unless it is set, the environment variable `SWIFT_CACHE_DISABLED` says so when the
+    ///     cache is made: `1` or `true`.
     ///   - repeatsInvalidationsFor: for how long an invalidation that has failed is repeated before it is given up, which is
     ///     logged as an error: for as long as values live, or this process will serve what was not invalidated.
     ///
@@ -69,7 +78,7 @@ public struct Cache: Sendable {
         clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         logger: Logger = Logger(label: "swift-cache-utils"), troubleLevel: Logger.Level? = .warning,
         background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild, decodedCapacity: Int = 64 << 20,
-        repeatsInvalidationsFor: Duration = .seconds(86_400)
+        isDisabled: Bool = Self.isDisabledByEnvironment, repeatsInvalidationsFor: Duration = .seconds(86_400)
     ) {
         keys = KeySpace(
             namespace: namespace, version: version, others: invalidatesAlso, firstEdition: firstEditionVersions,
@@ -84,7 +93,7 @@ public struct Cache: Sendable {
             background: background, warmGroupCount: warmGroupCount,
             repeatsInvalidationsFor: min(repeatsInvalidationsFor, .seconds(86_400 * 365)),
             maximumLoads: policy.maximumLoads.map { max(1, $0) },
-            maximumWaitingLoads: max(0, policy.maximumWaitingLoads)
+            maximumWaitingLoads: max(0, policy.maximumWaitingLoads), isDisabled: isDisabled
         ) { invalidated in
             if invalidated.isGroup {
                 decoded.forget(group: invalidated.key)
@@ -92,6 +101,14 @@ public struct Cache: Sendable {
                 decoded.forget(key: invalidated.key)
             }
         }
+    }
+
+    /// A cache that caches nothing: every call is its loader's, and invalidating does nothing.
+    public static let disabled = Cache(store: InMemoryStore(capacity: 0), namespace: "disabled", isDisabled: true)
+
+    /// Whether the environment variable `SWIFT_CACHE_DISABLED` of this process is `1` or `true`.
+    public static var isDisabledByEnvironment: Bool {
+        ["1", "true"].contains(ProcessInfo.processInfo.environment["SWIFT_CACHE_DISABLED"]?.lowercased())
     }
 
     /// Whether this package was built for debugging.

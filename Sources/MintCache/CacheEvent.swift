@@ -69,7 +69,7 @@ public struct CacheEvent: Sendable {
     public struct Reason: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
             case absent, expired, groupInvalidated, stampLost, otherGroups, otherFormat, undecodable, foreignBytes
-            case laterEnvelope, otherServers, storeTrouble, refresh, recentFailure, invalidationPending, loadLimit,
+            case disabled, laterEnvelope, otherServers, storeTrouble, refresh, recentFailure, invalidationPending, loadLimit,
                 loadTimeout
         }
 
@@ -102,6 +102,8 @@ public struct CacheEvent: Sendable {
         public static let otherServers = Reason(.otherServers)
         /// The store could not be asked, or would not take a lease.
         public static let storeTrouble = Reason(.storeTrouble)
+        /// The cache is switched off.
+        public static let disabled = Reason(.disabled)
         /// The call was a `refresh`.
         public static let refresh = Reason(.refresh)
         /// The last load failed a moment ago.

@@ -7,9 +7,10 @@ extension ReadThroughCache {
         var generations: [StoreItem?]
     }
 
-    /// What stands under an entry's keys, in one round trip; `nil`, reported, when the store failed.
+    /// What stands under an entry's keys, in one round trip; `nil` when the store failed, reported, or is not to be asked.
     @inline(__always)
     func ask(for entry: CacheEntry) async throws -> Answer? {
+        if isDisabled { return nil }
         do {
             guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
             if let warmGroups { warmGroups.note(entry.groups) }

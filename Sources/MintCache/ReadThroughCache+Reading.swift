@@ -198,6 +198,7 @@ extension ReadThroughCache {
         _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>,
         isSettling: Bool = false, reason: CacheEvent.Reason? = .storeTrouble
     ) async throws -> Value {
+        let reason = isDisabled ? .disabled : reason
         if reason == .storeTrouble, let value: Value = heldValue(of: entry) { return value }
         try LoadFrame.check(entry.key, of: self)
         let gates = gates(of: entry)

@@ -25,6 +25,8 @@ public final class ReadThroughCache: Sendable {
     let repeatsInvalidationsFor: Duration
     /// What all loads have to pass.
     let gate: LoadGate?
+    /// Whether every call is its loader's: nothing is read and nothing stored, and invalidations are sent.
+    let isDisabled: Bool
     /// Who holds what was read, and is told what is invalid from now on.
     let onInvalidation: @Sendable (Invalidated) -> Void
 
@@ -44,13 +46,15 @@ public final class ReadThroughCache: Sendable {
     ///   - repeatsInvalidationsFor: for how long an invalidation that has failed is repeated.
     ///   - maximumLoads: how many loads may run at a time: see ``CachePolicy/maximumLoads``.
     ///   - maximumWaitingLoads: how many may wait for their turn.
+    ///   - isDisabled: whether every call is its loader's.
     ///   - onInvalidation: is told each key and group that this cache invalidates, also when the store does not take it.
     public init(
         store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         background: BackgroundContext = .none, warmGroupCount: Int = 0,
         repeatsInvalidationsFor: Duration = .seconds(86_400), maximumLoads: Int? = nil,
-        maximumWaitingLoads: Int = 1000, onInvalidation: @escaping @Sendable (Invalidated) -> Void = { _ in }
+        maximumWaitingLoads: Int = 1000, isDisabled: Bool = false, onInvalidation: @escaping @Sendable (Invalidated) -> Void = { _ in }
     ) {
+        self.isDisabled = isDisabled
         self.onInvalidation = onInvalidation
         gate = CachePolicy(maximumLoads: maximumLoads, maximumWaitingLoads: maximumWaitingLoads).gate
         self.repeatsInvalidationsFor = repeatsInvalidationsFor
@@ -61,7 +65,7 @@ public final class ReadThroughCache: Sendable {
         deadlines = Deadlines(clock: clock)
         unleased = SerialLoads(deadlines: deadlines, underWay: underWay)
         refreshes = SerialLoads(deadlines: deadlines, underWay: underWay)
-        warmGroups = warmGroupCount > 0 ? WarmGroups(warmGroupCount) : nil
+        warmGroups = warmGroupCount > 0 && !isDisabled ? WarmGroups(warmGroupCount) : nil
         if let warmGroups { Self.keepWarm(warmGroups, clock: clock, of: self) }
     }
 

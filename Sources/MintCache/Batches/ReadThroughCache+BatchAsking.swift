@@ -4,8 +4,8 @@ extension ReadThroughCache {
     struct BatchAnswer {
         /// What stands under the keys, in their order, and maybe more.
         var items: [StoreItem?]
-        /// What stands under the groups, which are the same for all keys, in each part that was asked; `nil`, reported, where
-        /// it failed.
+        /// What stands under the groups, which are the same for all keys, in each part that was asked; `nil` where it
+        /// failed, reported, or is not to be asked.
         var partGroups: [ReadMachine.Groups?]
         /// The part of each key; empty when all are of one.
         var parts: [Int] = []
@@ -21,6 +21,7 @@ extension ReadThroughCache {
     func ask(
         for numbers: [Int], of keys: [StoreKey], _ options: CacheEntry.Options
     ) async throws -> BatchAnswer {
+        if isDisabled { return BatchAnswer(items: [], partGroups: [nil]) }
         if let warmGroups { warmGroups.note(options.groups) }
         var parts: [(part: StorePart, places: [Int])] = []
         for (place, number) in numbers.enumerated() {

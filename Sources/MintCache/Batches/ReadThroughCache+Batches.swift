@@ -277,6 +277,7 @@ extension ReadThroughCache {
             return true
         }
         guard let first = numbers.first else { return }
+        let reason = isDisabled ? CacheEvent.Reason.disabled : .storeTrouble
         let entries = numbers.map(call.entry)
         do {
             let gates = gates(of: entries[0])
@@ -288,13 +289,13 @@ extension ReadThroughCache {
                 let place = try await placeInTurn(for: call.entry(first), gates)
                 let loaded = try await run(
                     { try await self.loadMany(numbers, call) }, for: entries, place, isSettling: false)
-                for (entry, result) in zip(entries, loaded.value) where loaded.reported == nil {
+                for (entry, result) in zip(entries, loaded.value) where loaded.reported == nil && !isDisabled {
                     if case .success(let value) = result { hold(loaded: value, entry, call.coder, order, since: began) }
                 }
                 return loaded.value
             }
             for (number, result) in zip(numbers, loaded) {
-                if case .success = result { report(.miss, call.entry(number), reason: .storeTrouble) }
+                if case .success = result { report(.miss, call.entry(number), reason: reason) }
                 call.results.set(number, result)
             }
         } catch {

@@ -69,7 +69,8 @@ public struct CacheEvent: Sendable {
     public struct Reason: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
             case absent, expired, groupInvalidated, stampLost, otherGroups, otherFormat, undecodable, foreignBytes
-            case disabled, laterEnvelope, otherServers, storeTrouble, refresh, recentFailure, invalidationPending, loadLimit,
+            case disabled, laterEnvelope, otherServers, storeTrouble, refresh, recentFailure, invalidationPending,
+                loadLimit,
                 loadTimeout
         }
 

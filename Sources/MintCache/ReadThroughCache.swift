@@ -52,7 +52,8 @@ public final class ReadThroughCache: Sendable {
         store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
         background: BackgroundContext = .none, warmGroupCount: Int = 0,
         repeatsInvalidationsFor: Duration = .seconds(86_400), maximumLoads: Int? = nil,
-        maximumWaitingLoads: Int = 1000, isDisabled: Bool = false, onInvalidation: @escaping @Sendable (Invalidated) -> Void = { _ in }
+        maximumWaitingLoads: Int = 1000, isDisabled: Bool = false,
+        onInvalidation: @escaping @Sendable (Invalidated) -> Void = { _ in }
     ) {
         self.isDisabled = isDisabled
         self.onInvalidation = onInvalidation

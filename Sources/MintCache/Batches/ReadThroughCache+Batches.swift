@@ -164,7 +164,8 @@ extension ReadThroughCache {
             case (.serveStale(_, let why), let value?):
                 call.results.set(miss.number, .success(served(value, .stale, entry, why)))
             case (.claim(let acquisition, _), let value?):
-                let lease = BatchLease(miss: miss, acquisition: acquisition, reason: machine.reason, kept: value, isClaim: true)
+                let lease = BatchLease(
+                    miss: miss, acquisition: acquisition, reason: machine.reason, kept: value, isClaim: true)
                 guard entry.policy.refresh == .background else {
                     plan.leases.append(lease)
                     continue

@@ -17,14 +17,15 @@ extension ReadThroughCache {
     func land<Value: Sendable>(
         _ flight: Flight<Value>, _ landing: Landing<Value>, _ coder: any PayloadCoder<Value>
     ) async {
-        let outcome = await handOn(landing, flight, coder)
+        let pause = handOn(landing, flight, coder)
+        let outcome = await putDown(landing, flight, coder, pause)
         finish(flight, landing, outcome, await fill(flight, outcome))
     }
 
-    /// Hands a value on to all who wait for it, and says what is to be filled.
+    /// Hands a value on to all who wait for it, and says how long the pause is that follows a failure.
     func handOn<Value: Sendable>(
         _ landing: Landing<Value>, _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>
-    ) async -> Fill.Outcome {
+    ) -> Duration {
         flights.landed(flight)
         // The callers first: storing the value may take as long as the store likes.
         let pause = note(landing.failure, of: flight)
@@ -33,6 +34,13 @@ extension ReadThroughCache {
         } else {
             flight.load.end(landing.result.map { .value($0) })
         }
+        return pause
+    }
+
+    /// Ends a lease's prolongations, and says what is to be filled.
+    func putDown<Value: Sendable>(
+        _ landing: Landing<Value>, _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>, _ pause: Duration
+    ) async -> Fill.Outcome {
         await flight.lease.putDown(deadlines)
         let outcome = outcome(of: landing, flight, coder, pause)
         if case .value = outcome { flight.landed.resolve(landing.result.map { $0 }) }

@@ -14,6 +14,7 @@ private final class Cities: Sendable {
         var error: (any Error)?
         var missing: Set<Int> = []
         var gate: Gate?
+        var settling: [Bool] = []
         var running = 0
         var mostRunning = 0
     }
@@ -23,6 +24,8 @@ private final class Cities: Sendable {
     /// What was loaded one by one.
     var ones: [Int] { state.withLock(\.ones) }
     var batches: [[Int]] { state.withLock(\.batches) }
+    /// Of each load, whether it was told of a window.
+    var settling: [Bool] { state.withLock(\.settling) }
     var mostRunning: Int { state.withLock(\.mostRunning) }
 
     /// All of them have changed.
@@ -54,6 +57,7 @@ private final class Cities: Sendable {
     private func load<Loaded: Sendable>(_ body: (inout State) -> sending Loaded) async throws -> Loaded {
         let (loaded, gate, error) = state.withLock { state in
             state.running += 1
+            state.settling.append(CacheLoad.isSettling)
             state.mostRunning = max(state.mostRunning, state.running)
             return (body(&state), state.gate.take(), state.error)
         }
@@ -157,6 +161,7 @@ struct BatchTests {
         let results = try await city.manyResults([1, 2, 3])
         #expect(try results[0].get() == "1:1" && results[2].get() == "3:1")
         let error = #expect(throws: CacheError.self) { try results[1].get() }
+        #expect(statistics.snapshot.failedLoads == 1)
         #expect(error?.code == .incompleteBatch && error?.keys.map(\.description) == ["many:1:city(2)"])
         await cache.drain()
         // The others are cached, and this one is not.
@@ -288,6 +293,33 @@ struct BatchTests {
         #expect(try await many == ["1:1", "2:1"])
         await cache.drain()
         #expect(try await city.many([1, 2]) == ["1:2", isGroup ? "2:2" : "2:1"])
+    }
+
+    @Test("load together what an invalidation names that has failed here, until it is repeated")
+    func pendingInvalidation() async throws {
+        let city = city()
+        _ = try await city.many([1, 2, 3])
+        await cache.drain()
+        cities.grow()
+        store.setDown(true)
+        await #expect(throws: (any Error).self) { try await cache.invalidate(group: "cities") }
+        store.setDown(false)
+        #expect(try await city.many([1, 2, 3]) == ["1:2", "2:2", "3:2"])
+        #expect(cities.batches == [[1, 2, 3], [1, 2, 3]] && cities.ones.isEmpty)
+        #expect(statistics.snapshot.reasons[.invalidationPending] == 3)
+    }
+
+    @Test(
+        "tell their loader of the window of an invalidation, also where no lease is to be had",
+        arguments: [true, false])
+    func settling(isRefused: Bool) async throws {
+        let city = city()
+        _ = try await city.many([1, 2])
+        await cache.drain()
+        try await city.invalidate(1, settlingFor: .seconds(10))
+        if isRefused { store.next(.compareAndSwap, .refuse) }
+        _ = try await city.many([1, 2])
+        #expect(cities.batches == [[1, 2], [1]] && cities.settling == [false, true])
     }
 
     // MARK: Stale values

@@ -78,11 +78,10 @@ extension ServerClient: CacheStore {
 
     /// The small ones leave together.
     func writeUnique(_ writes: [UniqueValue]) async -> [Result<StoreWrite, any Error>] {
-        let together = writes.indices.filter {
-            !configuration.acknowledgesWrites && writes[$0].value.count <= largestReadBack
-        }
+        let isSmall = writes.map { !configuration.acknowledgesWrites && $0.value.count <= largestReadBack }
+        let together = writes.indices.filter { isSmall[$0] }
         guard together.count == writes.count else {
-            var outcomes = await writeEach(writes.indices.filter { !together.contains($0) }.map { writes[$0] })
+            var outcomes = await writeEach(writes.indices.filter { !isSmall[$0] }.map { writes[$0] })
             let small = await writeUnique(together.map { writes[$0] })
             for (place, outcome) in zip(together, small) { outcomes.insert(outcome, at: place) }
             return outcomes

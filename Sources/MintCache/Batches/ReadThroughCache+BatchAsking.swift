@@ -81,8 +81,9 @@ extension ReadThroughCache {
             // What has no stamp is given one, once: then it is read again.
             guard !hasPlanted, case .incomplete(let plantings) = answer.groups else { break }
             reportLost(plantings, answer, keys, options)
-            hasPlanted = try await plant(plantings, of: entry) != nil
-        } while hasPlanted
+            guard try await plant(plantings, of: entry) != nil else { return nil }
+            hasPlanted = true
+        } while true
         return answer
     }
 

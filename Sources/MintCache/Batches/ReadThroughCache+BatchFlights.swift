@@ -16,14 +16,25 @@ struct BatchFlight<Value: Sendable>: Sendable {
     var flight: Flight<Value>
 }
 
+/// The elements whose leases are being taken.
+struct BatchDeparture<Value: Sendable>: Sendable {
+    var flights: [BatchFlight<Value>] = []
+    /// Those whose leases somebody else is taking at this moment.
+    var others: [BatchMiss] = []
+    /// Which of them have their leases, by their numbers.
+    let begun = Promise<Set<Int>>()
+}
+
 /// Flights of several keys, with one load.
 extension ReadThroughCache {
     /// Starts flights, but for keys whose leases are being taken at this moment.
+    ///
+    /// Their load is not cancelled when nobody waits for it any more: the hard time-out is what ends one that hangs.
     func depart<Value: Sendable>(
         _ leases: [BatchLease<Value>], _ call: BatchCall<Value>, _ place: LoadPlace, _ start: LoadStarter
-    ) -> (flights: [BatchFlight<Value>], others: [BatchMiss]) {
+    ) -> BatchDeparture<Value> {
         let frame = LoadFrame(of: self)
-        var (flights, others) = ([BatchFlight<Value>](), [BatchMiss]())
+        var departure = BatchDeparture<Value>()
         for lease in leases {
             let entry = call.entry(lease.miss.number)
             // Nobody who leaves cancels what others of the batch wait for.
@@ -31,33 +42,45 @@ extension ReadThroughCache {
                 lease.acquisition, entry, in: store.part(of: entry.key), list: store.listNumber, order: held.order,
                 isBackground: true, frame: frame, deadlines: deadlines)
             guard enter(flight) == nil else {
-                others.append(lease.miss)
+                departure.others.append(lease.miss)
                 continue
             }
             frame.add([entry.key], token: lease.acquisition.token)
-            flights.append(BatchFlight(lease: lease, flight: flight))
+            departure.flights.append(BatchFlight(lease: lease, flight: flight))
         }
-        guard !flights.isEmpty else {
+        guard !departure.flights.isEmpty else {
             place.leave()
-            return ([], others)
+            departure.begun.resolve(.success([]))
+            return departure
         }
         underWay.begin()
-        let task = start { [flights] in await self.fly(flights, frame, call, place) }
-        for flight in flights { flight.flight.load.runs(in: task) }
-        return (flights, others)
+        let task = start { [departure] in await self.fly(departure, frame, call, place) }
+        for flight in departure.flights { flight.flight.load.runs(in: task) }
+        return departure
     }
 
     private func fly<Value: Sendable>(
-        _ flights: [BatchFlight<Value>], _ frame: LoadFrame, _ call: BatchCall<Value>, _ place: LoadPlace
+        _ departure: BatchDeparture<Value>, _ frame: LoadFrame, _ call: BatchCall<Value>, _ place: LoadPlace
     ) async {
         defer { underWay.end() }
+        let flights = departure.flights
         let leases = await write(flights.map { ($0.flight, $0.lease.acquisition.lease, $0.lease.acquisition.over) })
-        let begun = zip(flights, leases).filter { begins($0.flight, $1) }.map(\.0)
+        var begun: [BatchFlight<Value>] = []
+        for (flight, lease) in zip(flights, leases) {
+            if begins(flight.flight, lease) {
+                begun.append(flight)
+            } else {
+                frame.remove(flight.flight.entry.key, token: flight.lease.acquisition.token)
+            }
+        }
+        departure.begun.resolve(.success(Set(begun.map { $0.lease.miss.number })))
         guard !begun.isEmpty else { return place.leave() }
         let landings = await LoadFrame.$current.withValue(frame) { await run(begun, call, place) }
+        // All callers first: to encode the values takes its time.
+        let pauses = zip(begun, landings).map { handOn($1, $0.flight, call.coder) }
         var fills: [(flight: Flight<Value>, outcome: Fill.Outcome)] = []
-        for (flight, landing) in zip(begun, landings) {
-            fills.append((flight.flight, await handOn(landing, flight.flight, call.coder)))
+        for (flight, (landing, pause)) in zip(begun, zip(landings, pauses)) {
+            fills.append((flight.flight, await putDown(landing, flight.flight, call.coder, pause)))
         }
         for (landing, (fill, result)) in zip(landings, zip(fills, await self.fill(fills))) {
             finish(fill.flight, landing, fill.outcome, result)
@@ -74,6 +97,12 @@ extension ReadThroughCache {
             try await self.run(
                 { try await self.loadMany(numbers, call) }, for: numbers.map(call.entry), place,
                 isSettling: isSettling.contains(true))
+        }
+        if case .success(let results) = loaded {
+            for (number, result) in zip(numbers, results.value) {
+                guard case .failure(let error) = result else { continue }
+                report(.loadFailed, call.entry(number), error: error, duration: clock.elapsed - began)
+            }
         }
         let (took, reported) = (clock.elapsed - began, (try? loaded.get())?.reported)
         return numbers.indices.map { index in
@@ -129,15 +158,18 @@ extension ReadThroughCache {
             case .failure(let error): written[write.place] = .failure(error)
             }
         }
-        var results: [FillResult] = []
-        for (place, fill) in fills.enumerated() {
-            if let result = written[place] {
-                results.append(filled(fill.flight, fill.outcome, result))
-            } else {
-                results.append(await self.fill(fill.flight, fill.outcome))
+        return await withTaskGroup(of: (Int, FillResult).self) { group in
+            var results: [Int: FillResult] = [:]
+            for (place, fill) in fills.enumerated() {
+                if let result = written[place] {
+                    results[place] = filled(fill.flight, fill.outcome, result)
+                } else {
+                    group.addTask { (place, await self.fill(fill.flight, fill.outcome)) }
+                }
             }
+            for await (place, result) in group { results[place] = result }
+            return fills.indices.map { results[$0] ?? .ended(.dropped) }
         }
-        return results
     }
 
     /// Writes over registers, in one round trip to each part of the store, and says what became of each.

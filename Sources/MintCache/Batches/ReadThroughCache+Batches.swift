@@ -100,36 +100,54 @@ extension ReadThroughCache {
     }
 
     private func load<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) async throws {
-        guard call.loader.many != nil else { return try await loadAlone(misses, call, atATime: Self.loadsAtATime) }
-        var (misses, alone, away) = (misses, [BatchMiss](), [Int]())
-        var place: LoadPlace?
-        defer { place?.leave() }
-        var flights: [BatchFlight<Value>] = []
-        // Whoever had to wait for a place reads again.
-        while !misses.isEmpty {
-            let plan = plan(misses, call)
-            alone += plan.alone
-            away += plan.away
-            refresh(plan.claims, call)
-            guard !plan.leases.isEmpty else { break }
-            let gates = gates(of: call.entry(0))
-            if let place = place.take() ?? LoadPlace.now(in: gates) {
-                let departed = depart(plan.leases, call, place, .forCaller)
-                flights = departed.flights
-                alone += departed.others
-                break
+        guard call.loader.many != nil else { return try await loadEach(misses, call) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            var (misses, claims) = (misses, [BatchLease<Value>]())
+            var place: LoadPlace?
+            defer { place?.leave() }
+            var departure: BatchDeparture<Value>?
+            // Whoever had to wait for a place reads again.
+            while !misses.isEmpty {
+                let plan = plan(misses, call)
+                // At once, as long as what was read is what is there.
+                start(plan.alone, call, in: &group)
+                start(plan.unleased, call, in: &group)
+                claims = plan.claims
+                guard !plan.leases.isEmpty else { break }
+                let gates = gates(of: call.entry(0))
+                if let place = place.take() ?? LoadPlace.now(in: gates) {
+                    departure = depart(plan.leases, call, place, .forCaller)
+                    start(departure?.others ?? [], call, in: &group)
+                    break
+                }
+                claims = []
+                misses = serveStale(plan.leases, call)
+                guard !misses.isEmpty else { break }
+                do { place = try await placeInTurn(for: call.entry(misses[0].number), gates) } catch {
+                    if error is CancellationError { throw error }
+                    for miss in misses { call.results.set(miss.number, .failure(error)) }
+                    break
+                }
+                misses = try await readAgain(misses.map(\.number), call)
             }
-            misses = serveStale(plan.leases, call)
-            guard !misses.isEmpty else { break }
-            do { place = try await placeInTurn(for: call.entry(misses[0].number), gates) } catch {
-                if error is CancellationError { throw error }
-                for miss in misses { call.results.set(miss.number, .failure(error)) }
-                break
-            }
-            misses = try await readAgain(misses.map(\.number), call)
+            place.take()?.leave()
+            // After what the caller waits for, or it would wait for this.
+            refresh(claims, call)
+            if let departure { try await wait(for: departure, call, &group) }
+            try await group.waitForAll()
         }
-        place.take()?.leave()
-        try await wait(for: flights, alone, away, call)
+    }
+
+    private func start<Value>(
+        _ alone: [BatchMiss], _ call: BatchCall<Value>, in group: inout ThrowingTaskGroup<Void, any Error>
+    ) {
+        if !alone.isEmpty { group.addTask { try await self.loadAlone(alone, call) } }
+    }
+
+    private func start<Value>(
+        _ unleased: [BatchUnleased], _ call: BatchCall<Value>, in group: inout ThrowingTaskGroup<Void, any Error>
+    ) {
+        if !unleased.isEmpty { group.addTask { try await self.loadUnleased(unleased, call) } }
     }
 
     /// What the elements of a batch do next.
@@ -139,8 +157,8 @@ extension ReadThroughCache {
         var claims: [BatchLease<Value>] = []
         /// Of those that need more than a lease.
         var alone: [BatchMiss] = []
-        /// Of those that the store could not be asked for.
-        var away: [Int] = []
+        /// Of those that nothing in the store can vouch for.
+        var unleased: [BatchUnleased] = []
     }
 
     /// Serves what can be served, and says what the others do next.
@@ -149,11 +167,14 @@ extension ReadThroughCache {
         for miss in misses {
             let entry = call.entry(miss.number)
             guard let read = miss.read else {
-                plan.away.append(miss.number)
+                plan.unleased.append(BatchUnleased(number: miss.number, reason: .storeTrouble))
                 continue
             }
             guard !pending.names(entry, in: store) else {
-                plan.alone.append(miss)
+                plan.unleased.append(
+                    BatchUnleased(
+                        number: miss.number, reason: .invalidationPending,
+                        isSettling: pending.settles(entry, in: store)))
                 continue
             }
             var machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
@@ -180,6 +201,8 @@ extension ReadThroughCache {
                 let kept = acquisition.kept.flatMap { try? call.coder.decode($0, under: entry.key) }
                 plan.leases.append(
                     BatchLease(miss: miss, acquisition: acquisition, reason: machine.reason, kept: kept))
+            case (.loadWithoutLease, _):
+                plan.unleased.append(BatchUnleased(miss, reason: machine.reason, at: clock.now))
             default:
                 plan.alone.append(miss)
             }
@@ -207,79 +230,121 @@ extension ReadThroughCache {
 
     // MARK: Waiting
 
-    /// Waits for the load of this call, and for what others load meanwhile.
+    /// Waits for the load of this call.
     private func wait<Value>(
-        for flights: [BatchFlight<Value>], _ alone: [BatchMiss], _ away: [Int], _ call: BatchCall<Value>
+        for departure: BatchDeparture<Value>, _ call: BatchCall<Value>,
+        _ group: inout ThrowingTaskGroup<Void, any Error>
     ) async throws {
+        let begun = try await departure.begun.value()
+        var (lost, unleased) = ([Int](), [BatchUnleased]())
+        for flight in departure.flights where !begun.contains(flight.lease.miss.number) {
+            let (miss, entry) = (flight.lease.miss, flight.flight.entry)
+            if flight.lease.isClaim, let stale = flight.lease.kept {
+                call.results.set(miss.number, .success(served(stale, .stale, entry)))
+                continue
+            }
+            switch try await flight.flight.load.ownOutcome() {
+            case .gone: unleased.append(BatchUnleased(miss, reason: flight.lease.reason, at: clock.now))
+            case .trouble: unleased.append(BatchUnleased(miss, reason: .storeTrouble, at: clock.now))
+            case .lost, .value, .kept: lost.append(miss.number)
+            }
+        }
+        // While the others are being loaded.
+        start(unleased, call, in: &group)
+        if !lost.isEmpty {
+            group.addTask { [lost] in try await self.loadAlone(self.readAgain(lost, call), call) }
+        }
+        for flight in departure.flights where begun.contains(flight.lease.miss.number) {
+            let (number, entry) = (flight.lease.miss.number, flight.flight.entry)
+            do {
+                switch try await flight.flight.load.ownOutcome() {
+                case .value(let value):
+                    call.results.set(number, .success(served(value, .miss, entry, flight.lease.reason)))
+                case .kept(let value, _):
+                    call.results.set(number, .success(served(value, .stale, entry, .recentFailure)))
+                case .lost, .gone, .trouble: break
+                }
+            } catch {
+                try Task.checkCancellation()
+                call.results.set(number, .failure(error))
+            }
+        }
+    }
+
+    /// Has elements go their way alone, all at the same time: most wait for the load of another. What they load
+    /// themselves is bounded.
+    private func loadAlone<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) async throws {
+        let turns = LoadGate(Self.loadsAtATime, longestLine: .max)
         try await withThrowingTaskGroup(of: Void.self) { group in
-            if !alone.isEmpty { group.addTask { try await self.loadAlone(alone, call, atATime: .max) } }
-            if !away.isEmpty { group.addTask { try await self.loadAway(away, call) } }
-            // Those whose leases are lost read again, and may have to wait; the others have no store to ask.
-            var (lost, gone) = ([Int](), [Int]())
-            for flight in flights {
-                let (number, entry) = (flight.lease.miss.number, flight.flight.entry)
-                do {
-                    switch (try await flight.flight.load.ownOutcome(), flight.lease.isClaim ? flight.lease.kept : nil) {
-                    case (.value(let value), _):
-                        call.results.set(number, .success(served(value, .miss, entry, flight.lease.reason)))
-                    case (.kept(let value, _), _):
-                        call.results.set(number, .success(served(value, .stale, entry, .recentFailure)))
-                    case (_, let stale?): call.results.set(number, .success(served(stale, .stale, entry)))
-                    case (.lost, nil): lost.append(number)
-                    case (.gone, nil), (.trouble, nil): gone.append(number)
+            for miss in misses {
+                let (entry, load) = (call.entry(miss.number), call.loader.one(miss.number))
+                let inTurn: Loader<Value> = { [self] in
+                    try await turns.enter(within: entry.policy.longestLease, deadlines)
+                    defer { turns.leave() }
+                    return try await load()
+                }
+                group.addTask {
+                    try await self.set(miss.number, call) {
+                        guard let read = miss.read else {
+                            return try await self.loadUnleased(entry, call.coder, inTurn)
+                        }
+                        return try await self.value(on: read, entry, call.coder, inTurn)
                     }
-                } catch {
-                    try Task.checkCancellation()
-                    call.results.set(number, .failure(error))
                 }
             }
-            if !gone.isEmpty { group.addTask { [gone] in try await self.loadAway(gone, call) } }
-            if !lost.isEmpty { try await loadAlone(readAgain(lost, call), call, atATime: .max) }
             try await group.waitForAll()
         }
     }
 
-    /// Has elements go their way alone, so many at a time.
-    private func loadAlone<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>, atATime most: Int) async throws {
+    /// Loads elements one by one, so many at a time, where there is no loader of many.
+    private func loadEach<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for (started, miss) in misses.enumerated() {
-                if started >= most { try await group.next() }
+                let isLate = started >= Self.loadsAtATime
+                if isLate { try await group.next() }
+                let (entry, load) = (call.entry(miss.number), call.loader.one(miss.number))
                 group.addTask {
-                    let (entry, load) = (call.entry(miss.number), call.loader.one(miss.number))
-                    do {
+                    try await self.set(miss.number, call) {
+                        // What was read before the others were waited for may be outdated.
+                        if isLate { return try await self.value(of: entry, call.coder, load: load) }
                         guard let read = miss.read else {
-                            let value = try await self.loadUnleased(entry, call.coder, load)
-                            return call.results.set(miss.number, .success(value))
+                            return try await self.loadUnleased(entry, call.coder, load)
                         }
-                        let value = try await self.value(on: read, entry, call.coder, load)
-                        call.results.set(miss.number, .success(value))
-                    } catch {
-                        try Task.checkCancellation()
-                        call.results.set(miss.number, .failure(error))
+                        return try await self.value(on: read, entry, call.coder, load)
                     }
                 }
             }
             try await group.waitForAll()
+        }
+    }
+
+    private func set<Value>(
+        _ number: Int, _ call: BatchCall<Value>, _ body: () async throws -> Value
+    ) async throws {
+        do { call.results.set(number, .success(try await body())) } catch {
+            try Task.checkCancellation()
+            call.results.set(number, .failure(error))
         }
     }
 
     /// Loads elements that nothing in the store vouches for, together.
-    private func loadAway<Value>(_ numbers: [Int], _ call: BatchCall<Value>) async throws {
-        let numbers = numbers.filter { number in
-            let entry = call.entry(number)
-            if let held: Value = heldValue(of: entry) {
-                call.results.set(number, .success(held))
-                return false
+    private func loadUnleased<Value>(_ elements: [BatchUnleased], _ call: BatchCall<Value>) async throws {
+        let elements = elements.compactMap { element -> BatchUnleased? in
+            var element = element
+            if isDisabled { element.reason = .disabled }
+            let entry = call.entry(element.number)
+            if element.reason == .storeTrouble, let held: Value = heldValue(of: entry) {
+                call.results.set(element.number, .success(held))
+                return nil
             }
             do { try LoadFrame.check(entry.key, of: self) } catch {
-                call.results.set(number, .failure(error))
-                return false
+                call.results.set(element.number, .failure(error))
+                return nil
             }
-            return true
+            return element
         }
-        guard let first = numbers.first else { return }
-        let reason = isDisabled ? CacheEvent.Reason.disabled : .storeTrouble
-        let entries = numbers.map(call.entry)
+        guard !elements.isEmpty else { return }
+        let (numbers, entries) = (elements.map(\.number), elements.map { call.entry($0.number) })
         do {
             let gates = gates(of: entries[0])
             let isAlone = gates.count < self.gates(of: entries[0], isPartOfLoad: false).count
@@ -287,21 +352,38 @@ extension ReadThroughCache {
                 of: entries.map(\.key), in: self, bound: call.policy.leaseFor, start: .forCaller, isAlone: isAlone
             ) { [self] in
                 let (order, began) = (held.order, clock.elapsed)
-                let place = try await placeInTurn(for: call.entry(first), gates)
+                let place = try await placeInTurn(for: entries[0], gates)
                 let loaded = try await run(
-                    { try await self.loadMany(numbers, call) }, for: entries, place, isSettling: false)
-                for (entry, result) in zip(entries, loaded.value) where loaded.reported == nil && !isDisabled {
-                    if case .success(let value) = result { hold(loaded: value, entry, call.coder, order, since: began) }
+                    { try await self.loadMany(numbers, call) }, for: entries, place,
+                    isSettling: elements.contains(where: \.isSettling))
+                for (element, (entry, result)) in zip(elements, zip(entries, loaded.value)) {
+                    guard loaded.reported == nil, element.reason == .storeTrouble, !element.isSettling,
+                        case .success(let value) = result
+                    else { continue }
+                    hold(loaded: value, entry, call.coder, order, since: began)
                 }
                 return loaded.value
             }
-            for (number, result) in zip(numbers, loaded) {
-                if case .success = result { report(.miss, call.entry(number), reason: reason) }
-                call.results.set(number, result)
+            for (element, result) in zip(elements, loaded) {
+                if case .success = result { report(.miss, call.entry(element.number), reason: element.reason) }
+                call.results.set(element.number, result)
             }
         } catch {
             try Task.checkCancellation()
             for number in numbers { call.results.set(number, .failure(error)) }
         }
+    }
+}
+
+/// An element that is loaded although nothing in the store vouches for that.
+private struct BatchUnleased: Sendable {
+    var number: Int
+    var reason: CacheEvent.Reason?
+    var isSettling = false
+}
+
+extension BatchUnleased {
+    fileprivate init(_ miss: BatchMiss, reason: CacheEvent.Reason?, at now: WallTime) {
+        self.init(number: miss.number, reason: reason, isSettling: miss.read?.isSettling(at: now) ?? false)
     }
 }

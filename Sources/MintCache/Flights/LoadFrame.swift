@@ -49,6 +49,15 @@ final class LoadFrame: Sendable {
         }
     }
 
+    /// Says that something that was added is not loaded.
+    func remove(_ key: StoreKey, token: LoadToken) {
+        load.withLock { load in
+            // The last one names it still.
+            if load.keys.count > 1 { load.keys.removeAll { $0 == key } }
+            load.tokens.removeAll { $0 == token }
+        }
+    }
+
     /// Whether the current task is a part of a load that has passed a gate: to wait there for another place might be to
     /// wait for itself.
     static func hasPassed(_ gate: LoadGate) -> Bool {

@@ -58,8 +58,12 @@ final class Handle {
     func ask(for line: Range<Int>, of keys: borrowing KeyBatch) -> ReturnCode {
         let code = ReturnCode(
             keys.withLine(line) { keys, lengths in memcached_mget(memcached, keys, lengths, line.count) })
+        return precise(code)
+    }
+
+    /// What went wrong, for codes that say only that something did.
+    private func precise(_ code: ReturnCode) -> ReturnCode {
         switch code.rawValue {
-        // They say only that something went wrong.
         case MEMCACHED_FAILURE, MEMCACHED_SOME_ERRORS:
             let last = ReturnCode(memcached_last_error(memcached))
             return last == .success ? ReturnCode(MEMCACHED_CONNECTION_FAILURE) : last
@@ -88,7 +92,8 @@ final class Handle {
         case .delete(let key):
             call(key, []) { key, length, _, _ in memcached_delete(memcached, key, length, 0) }
         case .flush:
-            ReturnCode(memcached_flush(memcached, 0))
+            // It says so of a connection that the server has closed.
+            precise(ReturnCode(memcached_flush(memcached, 0)))
         }
     }
 

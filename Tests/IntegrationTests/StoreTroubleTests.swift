@@ -178,6 +178,16 @@ struct StoreTroubleTests {
         }
     }
 
+    @Test("by restart does not keep the store from being emptied on the connection that broke")
+    func flushAfterRestart() async throws {
+        try await withMemcached { store, server async throws in
+            try await store.flush()
+            server.stop()
+            try server.start()
+            try await store.flush()
+        }
+    }
+
     @Test("by a server that hangs fails what waits within the timeout, and reads go on")
     func hangingServer() async throws {
         let configuration = MemcachedStore.Configuration(

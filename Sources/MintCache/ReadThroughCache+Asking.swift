@@ -48,7 +48,7 @@ extension ReadThroughCache {
     /// every process invalidates it here.
     @inline(__always)
     func isAccepted(_ record: CachedRecord, _ key: StoreKey) -> Bool {
-        store.accepts(listNumber: record.list, for: key)
+        store.accepts(listNumber: record.list, for: key) || PlantedMistake.acceptAnyList.isPlanted
     }
 
     func groups(_ items: [StoreItem?], of groups: [StoreKey]) -> ReadMachine.Groups {

@@ -19,6 +19,17 @@ struct InterleavingTests {
         say(result)
     }
 
+    @Test("of three thousand schedules in which the list of servers changes none breaks an invariant")
+    func moving() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            let search = try Search.run(schedules: 3000, isMoving: true)
+            print("\(search.schedules) schedules, \(search.calls) calls, \(search.steps) steps")
+            #expect(search.failure == nil, "\(search.failure ?? "")")
+            #expect(search.calls > search.schedules * 8)
+        }
+        say(result)
+    }
+
     // Only debug builds have mistakes to plant.
     #if DEBUG
     @Test("some schedules notice a fill that does not look for its token")
@@ -165,6 +176,22 @@ struct InterleavingTests {
         say(result)
     }
 
+    @Test("some schedules notice a value of any list of servers")
+    func noticesAcceptAnyList() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.acceptAnyList, isMoving: true)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice that an invalidation spares the server of another list")
+    func noticesSpareOtherList() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.spareOtherList, isMoving: true)
+        }
+        say(result)
+    }
+
     @Test("some schedules notice that a lease is prolonged while the fill is under way")
     func noticesProlongDuringFill() async {
         let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
@@ -181,9 +208,9 @@ private func say(_ result: ExitTest.Result?) {
 }
 
 #if DEBUG
-private func expectNoticed(_ mistake: PlantedMistake) throws {
+private func expectNoticed(_ mistake: PlantedMistake, isMoving: Bool = false) throws {
     PlantedMistake.plant(mistake)
-    let search = try Search.run(schedules: 20_000)
+    let search = try Search.run(schedules: 20_000, isMoving: isMoving)
     print("\(mistake): \(search.failure == nil ? "not noticed" : "noticed") after \(search.schedules) schedules")
     #expect(search.failure != nil)
 }
@@ -197,17 +224,17 @@ struct Search {
     /// The shortest schedule that was found to fail, in words.
     private(set) var failure: String?
 
-    static func run(schedules: Int) throws -> Search {
+    static func run(schedules: Int, isMoving: Bool = false) throws -> Search {
         let executor = try DeterministicExecutor()
         defer { executor.remove() }
         var search = Search()
         for seed in 1...UInt64(schedules) {
-            let outcome = Schedule.run(Choices(seed: seed), on: executor)
+            let outcome = Schedule.run(Choices(seed: seed), isMoving: isMoving, on: executor)
             search.schedules += 1
             search.calls += outcome.calls
             search.steps += outcome.steps
             if !outcome.violations.isEmpty {
-                let shortest = shrink(outcome, on: executor)
+                let shortest = shrink(outcome, isMoving: isMoving, on: executor)
                 search.failure =
                     "seed \(seed), schedule \(seed):\n\(shortest.log.joined(separator: "\n"))\n"
                     + shortest.violations.joined(separator: "\n")
@@ -218,7 +245,9 @@ struct Search {
     }
 
     /// Leaves decisions out, or makes them dull, as long as it still fails.
-    private static func shrink(_ outcome: Schedule.Outcome, on executor: DeterministicExecutor) -> Schedule.Outcome {
+    private static func shrink(
+        _ outcome: Schedule.Outcome, isMoving: Bool, on executor: DeterministicExecutor
+    ) -> Schedule.Outcome {
         var best = outcome
         var size = max(1, best.choices.count / 2)
         var tries = 0
@@ -229,7 +258,7 @@ struct Search {
                 tries += 1
                 var choices = best.choices
                 choices.removeSubrange(start..<min(start + size, choices.count))
-                let shorter = Schedule.run(Choices(recording: choices), on: executor)
+                let shorter = Schedule.run(Choices(recording: choices), isMoving: isMoving, on: executor)
                 if !shorter.violations.isEmpty, shorter.log.count < best.log.count {
                     best = shorter
                     hasImproved = true

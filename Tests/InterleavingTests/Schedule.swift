@@ -60,7 +60,11 @@ final class Schedule: @unchecked Sendable {
     private var calls = 0
     private var loadCount = 0
 
-    private init(_ choices: Choices) {
+    /// Invalidations that have begun and not ended, by process.
+    private var invalidating: [Int: Int] = [:]
+    private var nextInvalidation = 0
+
+    private init(_ choices: Choices, isMoving: Bool) {
         stage = Stage(choices)
         let choice = stage.choices.choose(6)
         theme = Theme(rawValue: choice / 2) ?? .trouble
@@ -68,7 +72,9 @@ final class Schedule: @unchecked Sendable {
         stage.isReliable = theme == .lagging
         groups = [["g", "h"], ["g", "h"], ["g"], []][stage.choices.choose(4)]
         store = SharedStore(
-            stage, groups: groups.compactMap { try? StoreKey("s:@\($0)") }, partCount: 1 + stage.choices.choose(2))
+            stage, groups: groups.compactMap { try? StoreKey("s:@\($0)") },
+            partCount: isMoving ? MovingLists.partCount : 1 + stage.choices.choose(2),
+            lists: isMoving ? MovingLists(processes: Self.processes) : nil)
         let staleFor = theme == .expiring ? Duration.zero : .seconds(10)
         // Most processes are of one release.
         isOneRelease = !stage.choices.oneIn(4)
@@ -93,8 +99,10 @@ final class Schedule: @unchecked Sendable {
     }
 
     /// Runs a schedule from its beginning to its end.
-    static func run(_ choices: Choices, on executor: DeterministicExecutor) -> Outcome {
-        Schedule(choices).run(on: executor)
+    ///
+    /// - Parameter isMoving: whether the list of parts changes meanwhile.
+    static func run(_ choices: Choices, isMoving: Bool, on executor: DeterministicExecutor) -> Outcome {
+        Schedule(choices, isMoving: isMoving).run(on: executor)
     }
 
     // MARK: The actors
@@ -185,6 +193,23 @@ final class Schedule: @unchecked Sendable {
         }
     }
 
+    /// Changes the list of parts: all processes take a step, and the invalidations that had begun by then end, before any
+    /// takes the next one.
+    private func startOperator(of lists: MovingLists) {
+        Task { [self] in
+            for step in 1...MovingLists.steps {
+                for process in (0..<Self.processes) {
+                    await stage.wait("has p\(process) take step \(step)", process: -1)
+                    lists.take(step, process: process)
+                }
+                let begun = Set(invalidating.keys)
+                while begun.contains(where: { invalidating[$0].map { !stage.dead.contains($0) } ?? false }) {
+                    await stage.wait("looks whether all invalidations have ended", process: -1)
+                }
+            }
+        }
+    }
+
     private func startUpdater(in process: Int) {
         running[process, default: 0] += 1
         Task { [self] in
@@ -215,6 +240,10 @@ final class Schedule: @unchecked Sendable {
     /// Invalidates or expires a row, or after those a group, until that succeeds.
     private func invalidate(_ target: Int, _ updated: [Int], in process: Int, expiring: Bool) async {
         let window = theme == .lagging ? Self.window : .zero
+        let id = nextInvalidation
+        nextInvalidation += 1
+        invalidating[id] = process
+        defer { invalidating[id] = nil }
         let stampings = store.stampings
         while true {
             do {
@@ -238,7 +267,7 @@ final class Schedule: @unchecked Sendable {
 
     /// An invalidation that has failed holds for the values of the parts that it has reached.
     private func acknowledge(_ group: String, _ updated: [Int], since stampings: [SharedStore.Place: Int]) {
-        guard let key = try? StoreKey("s:@\(group)") else { return }
+        guard store.lists == nil, let key = try? StoreKey("s:@\(group)") else { return }
         for row in 0..<Self.rows {
             let isReached = functions.allSatisfy { function in
                 guard let value = try? function.key(row) else { return false }
@@ -259,6 +288,7 @@ final class Schedule: @unchecked Sendable {
         }
         startUpdater(in: 0)
         startUpdater(in: 1)
+        if let lists = store.lists { startOperator(of: lists) }
         steps = 0
         while steps < Self.randomSteps, stage.violations.isEmpty {
             executor.drain()

@@ -19,6 +19,8 @@ final class SharedStore: @unchecked Sendable {
     private let stage: Stage
     private let groups: [StoreKey]
     let partCount: Int
+    /// `nil` where the list of parts stays.
+    let lists: MovingLists?
     private var items: [Place: Item] = [:]
     private var lastCAS: UInt64 = 0
     /// How often each part was started.
@@ -31,7 +33,8 @@ final class SharedStore: @unchecked Sendable {
     let leases = LeaseJudge()
 
     /// - Parameter groups: the generation keys of every value.
-    init(_ stage: Stage, groups: [StoreKey], partCount: Int) {
+    init(_ stage: Stage, groups: [StoreKey], partCount: Int, lists: MovingLists? = nil) {
+        self.lists = lists
         self.stage = stage
         self.groups = groups
         self.partCount = partCount
@@ -103,7 +106,8 @@ final class SharedStore: @unchecked Sendable {
     /// Bytes that nobody wrote there.
     func damage(_ place: Place, with other: Place) {
         guard var bytes = items[other]?.value else { return }
-        if place == other { bytes[bytes.count / 2] ^= 0x10 }
+        // Twice is not as it was before.
+        if place == other { bytes[bytes.count / 2] &+= 0x11 }
         stage.note("\(place.key) gets the bytes of \(other.key)\(place == other ? ", damaged" : "")")
         write(bytes, to: place)
     }
@@ -121,9 +125,27 @@ struct StageStore: CacheStore {
 
     private struct Failure: Error {}
 
-    var parts: [StorePart] { (0..<shared.partCount).map { StorePart(id: $0, store: onPart($0)) } }
+    var parts: [StorePart] {
+        (shared.lists?.parts(process: process) ?? Array(0..<shared.partCount)).map(storePart)
+    }
 
-    func part(of key: StoreKey) -> StorePart { parts[shared.part(of: key)] }
+    func part(of key: StoreKey) -> StorePart { storePart(partNumber(of: key)) }
+
+    func parts(of key: StoreKey) -> [StorePart] {
+        (shared.lists?.parts(of: key, process: process) ?? [shared.part(of: key)]).map(storePart)
+    }
+
+    var listNumber: UInt32 { shared.lists?.number(process: process) ?? 0 }
+
+    func accepts(listNumber: UInt32, for key: StoreKey) -> Bool {
+        shared.lists?.accepts(listNumber, for: key, process: process) ?? (listNumber == 0)
+    }
+
+    private func storePart(_ number: Int) -> StorePart { StorePart(id: number, store: onPart(number)) }
+
+    private func partNumber(of key: StoreKey) -> Int {
+        shared.lists?.part(of: key, process: process) ?? shared.part(of: key)
+    }
 
     private func onPart(_ part: Int) -> StageStore {
         var store = self
@@ -131,7 +153,7 @@ struct StageStore: CacheStore {
         return store
     }
 
-    private func place(_ key: StoreKey) -> SharedStore.Place { .init(key: key, part: part ?? shared.part(of: key)) }
+    private func place(_ key: StoreKey) -> SharedStore.Place { .init(key: key, part: part ?? partNumber(of: key)) }
 
     /// What becomes of an operation.
     private func perform<Result>(
@@ -200,7 +222,7 @@ struct StageStore: CacheStore {
     }
 
     func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        let part = shared.part(of: key)
+        let part = partNumber(of: key)
         guard PlantedMistake.stampsOfAnotherServer.isPlanted else {
             let items = try await onPart(part).get([key] + others)
             return (items[0], Array(items.dropFirst()))
@@ -212,7 +234,7 @@ struct StageStore: CacheStore {
     func get(
         _ key: StoreKey, with others: [StoreKey], after writes: [UniqueValue]
     ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        let own = shared.part(of: key)
+        let own = partNumber(of: key)
         let part = onPart(PlantedMistake.stampsOfAnotherServer.isPlanted ? shared.partCount - 1 - own : own)
         for write in writes {
             _ = try await part.writeUnique(write.key, value: write.value, over: write.over, expiry: write.expiry)

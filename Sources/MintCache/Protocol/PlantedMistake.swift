@@ -43,6 +43,10 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case confirmWhateverStands
     /// A CAS id that was told is used over a restart of its server, by a store.
     case toldOverRestart
+    /// A value is served whatever the list of servers is that it was cached under.
+    case acceptAnyList
+    /// An invalidation spares the server that another list has the key on.
+    case spareOtherList
 
     #if DEBUG
     private static let planted = Atomic<UInt8>(0)

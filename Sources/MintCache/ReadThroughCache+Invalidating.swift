@@ -102,7 +102,8 @@ extension ReadThroughCache {
     func onParts(
         of key: StoreKey, _ body: @escaping @Sendable (any CacheStore) async throws -> Void
     ) async throws {
-        try await reach(PlantedMistake.spareOtherList.isPlanted ? [store.part(of: key)] : store.parts(of: key), key, body)
+        let parts = PlantedMistake.spareOtherList.isPlanted ? [store.part(of: key)] : store.parts(of: key)
+        try await reach(parts, key, body)
     }
 
     /// Does something in parts of the store, at the same time. One that leaves the lists meanwhile needs it no more.

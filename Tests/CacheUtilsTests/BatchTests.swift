@@ -360,6 +360,18 @@ struct BatchTests {
         #expect(cities.batches.count == 1)
     }
 
+    @Test("load what is missing before they refresh what is stale, where one load may run")
+    func missingFirst() async throws {
+        let city = city(policy: CachePolicy(maximumLoads: 1))
+        _ = try await city.many([1])
+        await cache.drain()
+        clock.advance(by: .seconds(61))
+        cities.grow()
+        #expect(try await city.many([1, 2]) == ["1:1", "2:2"])
+        await cache.drain()
+        #expect(cities.batches == [[1], [2]])
+    }
+
     // MARK: Trouble
 
     @Test("load together when the store is away, and share that with the same call")
@@ -392,6 +404,40 @@ struct BatchTests {
         for _ in 0..<2 { store.next(.add, isLost ? .loseAnswer : .refuse) }
         #expect(try await city.many([1, 2]) == ["1:1", "2:1"])
         #expect(cities.batches == [[1, 2]] && cities.ones == [9])
+    }
+
+    @Test("do not wait for their own load before they load what got no lease")
+    func refusedBeside() async throws {
+        let city = city()
+        _ = try await city(9)
+        await cache.drain()
+        store.next(.add, .refuse)
+        let gate = cities.stopNext()
+        async let many = city.many([1, 2])
+        try await gate.arrival()
+        try await eventually { cities.batches.count == 2 }
+        gate.open()
+        #expect(try await many == ["1:1", "2:1"])
+    }
+
+    @Test("read again what waited for its turn to be loaded by itself")
+    func lateElements() async throws {
+        let gate = Gate()
+        let asked = Mutex<Set<Int>>([])
+        let number = cache.cached("number", ttl: .seconds(60)) { (number: Int) in
+            asked.withLock { _ = $0.insert(number) }
+            try await gate.pass()
+            return number
+        }
+        let other = otherProcess().cached("number", ttl: .seconds(60)) { (number: Int) in -number }
+        async let many = number.many(Array(0..<17))
+        try await eventually { asked.withLock(\.count) == 16 }
+        let late = try #require(Set(0..<17).subtracting(asked.withLock { $0 }).first)
+        #expect(try await other(late) == -late)
+        try await eventually { try await other.peek(late) != nil }
+        gate.open()
+        #expect(try await many[late] == -late)
+        #expect(asked.withLock(\.count) == 16)
     }
 
     // MARK: Bounds

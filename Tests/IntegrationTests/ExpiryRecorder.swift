@@ -1,9 +1,10 @@
 import CacheUtils
 import Synchronization
+import TestSupport
 
 /// A store that remembers for how long each key was stored.
-final class ExpiryRecorder: CacheStore {
-    private let base: any CacheStore
+final class ExpiryRecorder: ForwardingStore {
+    let base: any CacheStore
     private let recorded = Mutex<[StoreKey: [Duration?]]>([:])
 
     init(_ base: any CacheStore) { self.base = base }
@@ -13,10 +14,6 @@ final class ExpiryRecorder: CacheStore {
     private func record(_ key: StoreKey, _ expiry: Duration?) {
         recorded.withLock { $0[key, default: []].append(expiry) }
     }
-
-    func get(_ key: StoreKey) async throws -> StoreItem? { try await base.get(key) }
-
-    func get(_ keys: [StoreKey]) async throws -> [StoreItem?] { try await base.get(keys) }
 
     func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
         record(key, expiry)
@@ -37,6 +34,4 @@ final class ExpiryRecorder: CacheStore {
         record(key, expiry)
         return try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
     }
-
-    func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }
 }

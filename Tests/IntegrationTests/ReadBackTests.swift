@@ -132,27 +132,13 @@ struct ReadBackTests {
 }
 
 /// Loses each lease before it is read back.
-private struct GoneStore: CacheStore {
-    let base: InMemoryStore
+private struct GoneStore: ForwardingStore {
+    let base: any CacheStore
 
-    func get(_ key: StoreKey) async throws -> StoreItem? { try await base.get(key) }
-    func get(_ keys: [StoreKey]) async throws -> [StoreItem?] { try await base.get(keys) }
-    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
-        try await base.set(key, value: value, expiry: expiry)
-    }
-    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
-        try await base.add(key, value: value, expiry: expiry)
-    }
-    func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
-    ) async throws -> StoreWrite {
-        try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
-    }
     func writeUnique(
         _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
         if cas == nil, !key.description.contains("@") { return .gone }
         return try await base.writeUnique(key, value: value, over: cas, expiry: expiry)
     }
-    func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }
 }

@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 
 /// A store that gives slices of one array, as the gets of one batch are given them.
-private final class SharingStore: CacheStore {
-    private let base: InMemoryStore
+private final class SharingStore: ForwardingStore {
+    let base: any CacheStore
     private let shared = Mutex<[UInt8]>([])
 
     init(clock: ManualClock) { base = InMemoryStore(clock: clock) }
@@ -35,22 +35,6 @@ private final class SharingStore: CacheStore {
             return zip(items, ranges).map { item, range in item.map { StoreItem(at: range, of: shared, cas: $0.cas) } }
         }
     }
-
-    func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
-        try await base.set(key, value: value, expiry: expiry)
-    }
-
-    func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
-        try await base.add(key, value: value, expiry: expiry)
-    }
-
-    func compareAndSwap(
-        _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
-    ) async throws -> StoreWrite {
-        try await base.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
-    }
-
-    func delete(_ key: StoreKey) async throws -> Bool { try await base.delete(key) }
 }
 
 /// Keeps what it is to copy.

@@ -6,10 +6,12 @@ import Testing
 @Suite("A part that leaves a store")
 struct LeavingPartTests {
     /// A store of two parts, the second of which can leave. Keys are in both, as while the list of servers changes.
-    private final class ChangingStore: CacheStore {
+    private final class ChangingStore: ForwardingStore {
         let first = ScriptedStore(InMemoryStore())
         let second = ScriptedStore(InMemoryStore())
         private let hasLeft = Mutex(false)
+
+        var base: any CacheStore { first }
 
         func leave() { hasLeft.withLock { $0 = true } }
 
@@ -18,21 +20,6 @@ struct LeavingPartTests {
             return hasLeft.withLock(\.self) ? [both[0]] : both
         }
         func parts(of key: StoreKey) -> [StorePart] { parts }
-
-        func get(_ key: StoreKey) async throws -> StoreItem? { try await first.get(key) }
-        func get(_ keys: [StoreKey]) async throws -> [StoreItem?] { try await first.get(keys) }
-        func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
-            try await first.set(key, value: value, expiry: expiry)
-        }
-        func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
-            try await first.add(key, value: value, expiry: expiry)
-        }
-        func compareAndSwap(
-            _ key: StoreKey, expecting cas: StoreItem.CAS, value: [UInt8], expiry: Duration?
-        ) async throws -> StoreWrite {
-            try await first.compareAndSwap(key, expecting: cas, value: value, expiry: expiry)
-        }
-        func delete(_ key: StoreKey) async throws -> Bool { try await first.delete(key) }
     }
 
     private let store = ChangingStore()

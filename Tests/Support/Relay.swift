@@ -21,6 +21,7 @@ package final class Relay: Sendable {
         var trickling = -1
         /// What is done to what the server says, on all connections.
         var fault: RelayFault?
+        var hasStopped = false
     }
 
     package let address: String
@@ -74,7 +75,9 @@ package final class Relay: Sendable {
     /// Ends the connections that there are.
     package func cut() { for descriptor in state.withLock(\.connections) { shutdown(descriptor, Int32(SHUT_RDWR)) } }
 
+    /// Ends it, once: the descriptor may be another test's by the second time.
     package func stop() {
+        guard state.withLock({ !exchange(&$0.hasStopped, with: true) }) else { return }
         shutdown(listener, Int32(SHUT_RDWR))
         close(listener)
         cut()

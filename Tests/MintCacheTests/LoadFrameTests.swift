@@ -1,0 +1,30 @@
+import TestSupport
+import Testing
+
+@testable import MintCache
+
+@Suite("The frame of a load")
+struct LoadFrameTests {
+    private let first = StoreKey(trusted: [0x61])
+    private let second = StoreKey(trusted: [0x62])
+
+    @Test("is of all keys of a batch but those that got no lease, until the last of them is there")
+    func batch() throws {
+        let cache = Counter()
+        let frame = LoadFrame(of: cache)
+        let tokens = (LoadToken(rawValue: 1), LoadToken(rawValue: 2))
+        frame.add([first], token: tokens.0)
+        frame.add([second], token: tokens.1)
+        func isInCircle(_ key: StoreKey, _ token: LoadToken) -> Bool {
+            LoadFrame.$current.withValue(frame) {
+                (try? LoadFrame.check(key, of: cache)) == nil && (try? LoadFrame.check(token, of: key)) == nil
+            }
+        }
+        #expect(isInCircle(first, tokens.0) && isInCircle(second, tokens.1))
+        frame.remove(first, token: tokens.0)
+        frame.end()
+        #expect(!isInCircle(first, tokens.0) && isInCircle(second, tokens.1))
+        frame.end()
+        #expect(!isInCircle(second, tokens.1))
+    }
+}

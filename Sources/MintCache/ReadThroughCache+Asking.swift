@@ -5,17 +5,22 @@ extension ReadThroughCache {
         var item: StoreItem?
         /// Of the groups, in their order.
         var generations: [StoreItem?]
+        /// Whether an invalidation of it was pending here when the store was asked.
+        var wasPending: Bool
     }
 
     /// What stands under an entry's keys, in one round trip; `nil` when the store failed, reported, or is not to be asked.
     @inline(__always)
     func ask(for entry: CacheEntry) async throws -> Answer? {
         if isDisabled { return nil }
+        let wasPending = wasPending(entry)
         do {
-            guard !entry.groups.isEmpty else { return Answer(item: try await store.get(entry.key), generations: []) }
+            guard !entry.groups.isEmpty else {
+                return Answer(item: try await store.get(entry.key), generations: [], wasPending: wasPending)
+            }
             if let warmGroups { warmGroups.note(entry.groups) }
             let (item, generations) = try await store.get(entry.key, with: entry.groups)
-            return Answer(item: item, generations: generations)
+            return Answer(item: item, generations: generations, wasPending: wasPending)
         } catch {
             try report(trouble: error, entry)
             return nil
@@ -28,7 +33,8 @@ extension ReadThroughCache {
             ReadMachine.ValueItem(cas: item.cas, envelope: EnvelopeCoding.envelope(in: item.value, for: entry.key))
         }
         let groups = groups(answer.generations, of: entry.groups)
-        return informed(ReadMachine.Read(item: item, groups: groups).detached(), entry)
+        let read = ReadMachine.Read(item: item, groups: groups, wasPending: answer.wasPending)
+        return informed(read.detached(), entry)
     }
 
     /// What was read, with what this process knows of it.
@@ -42,6 +48,17 @@ extension ReadThroughCache {
             read.failure = failures.failure(of: entry.key, left: left, stamps: reading.stamps)
         }
         return read
+    }
+
+    /// Whether an invalidation of what is going to be read has failed.
+    private func wasPending(_ entry: CacheEntry) -> Bool {
+        pending.names(entry, in: store) && !PlantedMistake.trustPendingRead.isPlanted
+    }
+
+    /// Whether what was read is nothing to this process, since an invalidation that names it has failed here, or had when
+    /// it was read.
+    func isPending(_ entry: CacheEntry, _ read: ReadMachine.Read) -> Bool {
+        read.wasPending || pending.names(entry, in: store)
     }
 
     /// Whether a value was cached under a list of servers that has its key where this process reads it, or under which
@@ -84,13 +101,14 @@ extension ReadThroughCache {
             let generation = Generation(stamp: planting.stamp)
             return UniqueValue(group, value: EnvelopeCoding.encode(generation, for: group), over: planting.over)
         }
+        let wasPending = wasPending(entry)
         do {
             let (item, generations) = try await store.get(entry.key, with: entry.groups, after: writes)
             for (planting, write) in zip(plantings, writes)
             where generations[planting.group].map({ Array($0.value) == write.value }) == true {
                 report(CacheEvent(kind: .stampPlanted, key: write.key, function: entry.options.function))
             }
-            return Answer(item: item, generations: generations)
+            return Answer(item: item, generations: generations, wasPending: wasPending)
         } catch {
             try report(trouble: error, entry)
             return nil

@@ -63,7 +63,7 @@ extension ReadThroughCache {
         let error = CacheError.loadTimeout("a call has waited \(patience) for a load, which goes on")
         report(.loadTimedOut, entry, error: error)
         guard let read, let record = read.item?.record, case .stamps(let reading) = read.groups,
-            !pending.names(entry, in: store)
+            !isPending(entry, read)
         else { throw error }
         let machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
         let now = clock.now

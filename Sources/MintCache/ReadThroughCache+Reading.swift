@@ -28,7 +28,7 @@ extension ReadThroughCache {
         defer { place?.leave() }
         // What an invalidation names that has failed here is invalid for this process until it has been repeated,
         // whoever may hold the register.
-        while !pending.names(entry, in: store) {
+        while !isPending(entry, read) {
             let decision = decide(&machine, read, entry.key, coder)
             // Whoever waits for something else, or loads beside the protocol, keeps no other from loading.
             if !decision.action.isLoad { place.take()?.leave() }

@@ -30,7 +30,7 @@ extension ReadThroughCache {
         // A place that was waited for, until it is known whether it is needed.
         var held: LoadPlace?
         defer { held?.leave() }
-        while !pending.names(entry, in: store) {
+        while !isPending(entry, read) {
             let decision = decide(&machine, read, entry.key, coder)
             if !decision.action.isLoad { held.take()?.leave() }
             switch decision.action {

@@ -96,7 +96,7 @@ public final class ReadThroughCache: Sendable {
         for _ in 0..<2 {
             guard let answer = try await ask(for: entry) else { return heldValue(of: entry) }
             let read = self.read(answer, entry)
-            guard !pending.names(entry, in: store),
+            guard !isPending(entry, read),
                 case .stamps(let reading) = read.groups
             else { return nil }
             let machine = ReadMachine(policy: entry.policy, since: clock.elapsed)
@@ -131,25 +131,28 @@ public final class ReadThroughCache: Sendable {
     private func hit<Value: Sendable>(
         in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ order: UInt64
     ) throws -> Value {
-        try hit(answer.item, groups(answer.generations, of: entry.groups), entry, coder, order)
+        try hit(
+            answer.item, groups(answer.generations, of: entry.groups), wasPending: answer.wasPending, entry, coder,
+            order)
     }
 
     @inline(__always)
     private func hit<Value: Sendable>(
-        _ item: StoreItem?, _ groups: ReadMachine.Groups, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
-        _ order: UInt64
+        _ item: StoreItem?, _ groups: ReadMachine.Groups, wasPending: Bool, _ entry: CacheEntry,
+        _ coder: any PayloadCoder<Value>, _ order: UInt64
     ) throws -> Value {
-        guard let item else { throw NoHit(read: .init(item: nil, groups: groups)) }
+        guard let item else { throw NoHit(read: .init(item: nil, groups: groups, wasPending: wasPending)) }
         var isIntact = false
         guard let record = EnvelopeCoding.record(in: item.value, for: entry.key, isIntact: &isIntact) else {
-            throw noHit(item, isIntact ? EnvelopeCoding.envelope(inIntact: item.value) : nil, groups)
+            throw noHit(item, isIntact ? EnvelopeCoding.envelope(inIntact: item.value) : nil, groups, wasPending)
         }
-        guard case .stamps(let reading) = groups else { throw noHit(item, .value(record), groups) }
-        guard record.isHit(under: reading, by: clock), isAccepted(record, entry.key), !pending.names(entry, in: store)
-        else { throw noHit(item, .value(record), .stamps(reading)) }
+        guard case .stamps(let reading) = groups else { throw noHit(item, .value(record), groups, wasPending) }
+        guard !wasPending, record.isHit(under: reading, by: clock), isAccepted(record, entry.key),
+            !pending.names(entry, in: store)
+        else { throw noHit(item, .value(record), .stamps(reading), wasPending) }
         let value: Value
         do { value = try coder.decode(record, under: entry.key) } catch {
-            throw noHit(item, .value(record), .stamps(reading))
+            throw noHit(item, .value(record), .stamps(reading), wasPending)
         }
         report(.hit, entry)
         if entry.policy.whenAway.isHolding { hold(value, entry, record, order) }
@@ -157,8 +160,11 @@ public final class ReadThroughCache: Sendable {
     }
 
     @inline(never)
-    private func noHit(_ item: StoreItem, _ envelope: Envelope?, _ groups: ReadMachine.Groups) -> NoHit {
-        let read = ReadMachine.Read(item: .init(cas: item.cas, envelope: envelope), groups: groups)
+    private func noHit(
+        _ item: StoreItem, _ envelope: Envelope?, _ groups: ReadMachine.Groups, _ wasPending: Bool
+    ) -> NoHit {
+        let item = ReadMachine.ValueItem(cas: item.cas, envelope: envelope)
+        let read = ReadMachine.Read(item: item, groups: groups, wasPending: wasPending)
         return NoHit(read: read.detached())
     }
 
@@ -170,10 +176,10 @@ public final class ReadThroughCache: Sendable {
     /// The fresh value in an item that was read with others.
     @inline(never)
     func hit<Value: Sendable>(
-        among item: StoreItem?, _ groups: ReadMachine.Groups, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
-        _ order: UInt64
+        among item: StoreItem?, _ groups: ReadMachine.Groups, wasPending: Bool, _ entry: CacheEntry,
+        _ coder: any PayloadCoder<Value>, _ order: UInt64
     ) throws -> Value {
-        try hit(item, groups, entry, coder, order)
+        try hit(item, groups, wasPending: wasPending, entry, coder, order)
     }
 
     // MARK: Reporting

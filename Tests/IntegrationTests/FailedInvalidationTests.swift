@@ -69,6 +69,33 @@ struct FailedInvalidationTests {
         #expect(bench.statistics.snapshot.failedInvalidations == (target == .list ? 2 : 1))
     }
 
+    @Test("holds for what was being read when it was repeated", arguments: ["call", "many", "peek", "refresh"])
+    func readMeanwhile(way: String) async throws {
+        let scripted = ScriptedStore(InMemoryStore())
+        let bench = Bench(scripted)
+        let city = bench.city()
+        #expect(try await city("paris").population == 1)
+        await bench.settle()
+        await bench.database.update("paris", population: 2)
+        scripted.next(.delete, .failBefore)
+        await #expect(throws: ScriptedStore.Failure.self) { try await city.invalidate("paris") }
+        let gate = Gate()
+        scripted.next(.get, .pauseAfter(gate))
+        let answer = Task {
+            switch way {
+            case "call": try await city("paris").population
+            case "many": try await city.many(["paris"])[0].population
+            case "peek": try await city.peek("paris")?.population ?? 2
+            default: try await city.refresh("paris").population
+            }
+        }
+        // The old value was read, is removed, and then the answer arrives.
+        try await gate.arrival()
+        try await repeated(bench)
+        gate.open()
+        #expect(try await answer.value == 2)
+    }
+
     @Test("does not let a load that began before it be served to calls that begin after, stored or shared")
     func underWay() async throws {
         let scripted = ScriptedStore(InMemoryStore())

@@ -199,6 +199,46 @@ struct InterleavingTests {
         }
         say(result)
     }
+
+    @Test("some schedules notice a value of old stamps that is served in place of an error")
+    func noticesKeepWhateverTheStamps() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.keepWhateverTheStamps)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice a load too many")
+    func noticesSpareGate() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.spareGate)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice a held value that was invalidated here")
+    func noticesHoldInvalidated() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.holdInvalidated)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice that what could not be invalidated is served here")
+    func noticesForgetPending() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.forgetPending)
+        }
+        say(result)
+    }
+
+    @Test("some schedules notice that what was read before a repeated invalidation is served after it")
+    func noticesTrustPendingRead() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.trustPendingRead, isMoving: true)
+        }
+        say(result)
+    }
     #endif
 }
 

@@ -43,12 +43,15 @@ final class Schedule: @unchecked Sendable {
     private let isOneRelease: Bool
     /// Whether some calls are for many values.
     private let asksForMany: Bool
+    private let shield: Shield
     private let store: SharedStore
     private var caches: [Cache] = []
     private var functions: [CachedFunction<Int, Int>] = []
     /// The database: a version of each row, and the version whose invalidation has returned.
     private var versions = [Int](repeating: 0, count: rows)
     private var acknowledged = [Int](repeating: 0, count: rows)
+    /// The same of those that a process has tried to invalidate, whether it could or not.
+    private var tried = [[Int]](repeating: [Int](repeating: 0, count: rows), count: processes)
     /// For each row, what the replica is going to say from when on.
     private var replica = [[(from: WallTime, version: Int)]](repeating: [], count: rows)
     /// Which versions were invalidated with a window, and when that had returned.
@@ -59,6 +62,9 @@ final class Schedule: @unchecked Sendable {
     private var running: [Int: Int] = [:]
     private var calls = 0
     private var loadCount = 0
+    /// Loads that run, by process.
+    private var loading = [Int](repeating: 0, count: processes)
+    private let held = (0..<processes).map { _ in HeldAnswers() }
 
     /// Invalidations that have begun and not ended, by process.
     private var invalidating: [Int: Int] = [:]
@@ -70,6 +76,7 @@ final class Schedule: @unchecked Sendable {
         theme = Theme(rawValue: choice / 2) ?? .trouble
         asksForMany = choice % 2 == 1
         stage.isReliable = theme == .lagging
+        shield = Shield(&stage.choices, servesExpired: theme != .expiring)
         groups = [["g", "h"], ["g", "h"], ["g"], []][stage.choices.choose(4)]
         store = SharedStore(
             stage, groups: groups.compactMap { try? StoreKey("s:@\($0)") },
@@ -84,7 +91,8 @@ final class Schedule: @unchecked Sendable {
             let clock = StageClock(stage: stage, process: process, skew: skew)
             let cache = Cache(
                 store: StageStore(shared: store, stage: stage, process: process, clock: clock), namespace: "s",
-                version: versions[process], invalidatesAlso: versions, clock: clock)
+                version: versions[process], invalidatesAlso: versions, policy: shield.policy, clock: clock,
+                observer: held[process])
             caches.append(cache)
             functions.append(
                 cache.cached(
@@ -112,6 +120,11 @@ final class Schedule: @unchecked Sendable {
         let values = rows.map { $0 * 1000 + (theme == .lagging ? replicated($0) : versions[$0]) }
         stage.note("p\(process) loads \(values)")
         loadCount += 1
+        loading[process] += 1
+        defer { loading[process] -= 1 }
+        if let most = shield.policy.maximumLoads, loading[process] > most {
+            stage.violations.append("\(loading[process]) loads run in p\(process), and \(most) may")
+        }
         await stage.wait("ends the load of \(values)", process: process)
         for value in values { loaded[value] = stage.now }
         if !stage.isCalm, stage.choices.oneIn(8) { throw LoadFailure() }
@@ -121,9 +134,23 @@ final class Schedule: @unchecked Sendable {
     private func replicated(_ row: Int) -> Int { replica[row].last { $0.from <= stage.now }?.version ?? 0 }
 
     /// The version that a call that begins now has to be answered with at least.
-    private func needed(_ row: Int, isRefresh: Bool) -> Int {
-        guard theme == .lagging else { return isRefresh ? versions[row] : acknowledged[row] }
-        return windows[row].filter { $0.ended + Self.settled <= stage.now }.map(\.version).max() ?? 0
+    private func needed(_ row: Int, isRefresh: Bool, in process: Int) -> Need {
+        let heldBefore = held[process].count
+        guard theme == .lagging else {
+            let here = tried[process][row]
+            let version = isRefresh ? versions[row] : max(acknowledged[row], here)
+            return Need(version: version, whenHeld: here, heldBefore: heldBefore)
+        }
+        let version = windows[row].filter { $0.ended + Self.settled <= stage.now }.map(\.version).max() ?? 0
+        return Need(version: version, whenHeld: version, heldBefore: heldBefore)
+    }
+
+    private struct Need {
+        var version: Int
+        /// When the answer was one that is held for when the store is away.
+        var whenHeld: Int
+        /// How many of those there were when the call began.
+        var heldBefore: Int
     }
 
     private struct LoadFailure: Error {}
@@ -143,10 +170,11 @@ final class Schedule: @unchecked Sendable {
         let kind = stage.choices.choose(8)
         if kind == 5, asksForMany { return await callMany(in: process) }
         // A refresh wants what is there when it begins.
-        let need = needed(row, isRefresh: kind == 6)
+        let need = needed(row, isRefresh: kind == 6, in: process)
         let began = stage.now
         let failures = stage.failures[process]
-        stage.note("p\(process) asks for row \(row), at least version \(need)\(kind == 6 ? ", refreshing" : "")")
+        stage.note(
+            "p\(process) asks for row \(row), at least version \(need.version)\(kind == 6 ? ", refreshing" : "")")
         do {
             let value: Int?
             switch kind {
@@ -161,30 +189,38 @@ final class Schedule: @unchecked Sendable {
             if kind == 6, isOneRelease, theme != .lagging, failures == stage.failures[process] {
                 acknowledged[row] = max(acknowledged[row], value % 1000)
             }
-        } catch is LoadFailure {
-            calls += 1
         } catch {
-            stage.violations.append("a read throws \(error)")
+            refused(with: error)
         }
+    }
+
+    /// A call has no answer.
+    private func refused(with error: any Error) {
+        calls += 1
+        if error is LoadFailure || shield.explains(error) { return }
+        stage.violations.append("a read throws \(error)")
     }
 
     private func callMany(in process: Int) async {
         let rows = [1, 0, 1]
-        let (needs, began) = (rows.map { needed($0, isRefresh: false) }, stage.now)
-        stage.note("p\(process) asks for rows \(rows), at least versions \(needs)")
+        let (needs, began) = (rows.map { needed($0, isRefresh: false, in: process) }, stage.now)
+        stage.note("p\(process) asks for rows \(rows), at least versions \(needs.map(\.version))")
         do {
             let results = try await functions[process].manyResults(rows)
-            calls += 1
             for (result, (row, need)) in zip(results, zip(rows, needs)) {
-                do { judge(try result.get(), row, need: need, since: began, in: process) } catch is LoadFailure {}
+                do { judge(try result.get(), row, need: need, since: began, in: process) } catch {
+                    refused(with: error)
+                }
             }
+            calls += 1
         } catch {
             stage.violations.append("a read throws \(error)")
         }
     }
 
-    private func judge(_ value: Int, _ row: Int, need: Int, since began: WallTime, in process: Int) {
+    private func judge(_ value: Int, _ row: Int, need: Need, since began: WallTime, in process: Int) {
         stage.note("p\(process) gets \(value)")
+        let need = held[process].count == need.heldBefore ? need.version : need.whenHeld
         if value / 1000 != row { stage.violations.append("I6: row \(row) is answered with \(value)") }
         // From a replica that lags, what was loaded meanwhile may be old; what was loaded before is not any more.
         let isShared = theme == .lagging && (loaded[value] ?? began) >= began
@@ -227,6 +263,7 @@ final class Schedule: @unchecked Sendable {
                 let isExpiry = theme != .lagging && stage.choices.oneIn(2)
                 await invalidate(target, updated, in: process, expiring: isExpiry)
                 if isExpiry, theme != .expiring { continue }
+                note(target, updated, triedIn: process)
                 for row in rows {
                     acknowledged[row] = max(acknowledged[row], updated[row])
                     windows[row].append((stage.now, updated[row]))
@@ -257,11 +294,19 @@ final class Schedule: @unchecked Sendable {
                 }
             } catch {
                 stage.note("p\(process) invalidates again")
+                // It is taken for invalid here from now on.
+                if !expiring { note(target, updated, triedIn: process) }
                 if target >= Self.rows, !expiring {
                     acknowledge(groups[target - Self.rows], updated, since: stampings)
                 }
                 await stage.wait("tries again", process: process)
             }
+        }
+    }
+
+    private func note(_ target: Int, _ updated: [Int], triedIn process: Int) {
+        for row in 0..<Self.rows where target == row || target >= Self.rows {
+            tried[process][row] = max(tried[process][row], updated[row])
         }
     }
 

@@ -7,6 +7,8 @@ struct Findings {
     var staleAnswers = 0
     /// Answers of another row or type, and errors.
     var wrongAnswers = 0
+    /// Those that were held for when the store is away.
+    var heldAnswers = 0
     /// While nothing is changed and nothing goes wrong. A tenth more loads than expiries may be: what a client whose
     /// operations failed shortly before had to load without a lease.
     var calmLoads = 0
@@ -28,7 +30,7 @@ struct Findings {
     }
 
     /// Whether a promise was broken that a planted mistake can break.
-    var isBroken: Bool { staleAnswers + longWaits > 0 }
+    var isBroken: Bool { staleAnswers + longWaits + wrongAnswers > 0 }
 
     mutating func add(_ other: Findings) {
         calls += other.calls
@@ -36,6 +38,7 @@ struct Findings {
         loads += other.loads
         staleAnswers += other.staleAnswers
         wrongAnswers += other.wrongAnswers
+        heldAnswers += other.heldAnswers
         calmLoads += other.calmLoads
         calmExpiries += other.calmExpiries
         longestCall = max(longestCall, other.longestCall)
@@ -49,7 +52,7 @@ struct Findings {
         let faults = faults.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
         let perExpiry = calmExpiries == 0 ? 0 : Double(calmLoads) / Double(calmExpiries)
         return """
-            \(calls) calls, \(invalidations) invalidations, \(loads) loads; \(faults)
+            \(calls) calls, \(heldAnswers) of them answered with what was held, \(invalidations) invalidations, \(loads) loads; \(faults)
             stale answers (I1, I2): \(staleAnswers); wrong answers (I6): \(wrongAnswers); clients that crashed: \(crashedClients)
             calm: \(calmLoads) loads for \(calmExpiries) expiries, \(perExpiry) each
             longest call: \(longestCall / 1_000_000) ms; too long for what it may wait for (I4): \(longWaits), up to \(longestWait / 1_000_000) ms
@@ -71,7 +74,7 @@ enum Checker {
         let waits = Waits(events, stops: stops, kills: kills)
         for (history, events) in histories.enumerated() {
             let stops = stops.filter { $0.history == history }
-            for event in events where event.kind == .call || event.kind == .wrongAnswer {
+            for event in events where event.kind != .load && !event.isInvalidation {
                 if stops.contains(where: { $0.begin <= event.end && event.begin <= $0.end }) { continue }
                 let time = event.end - event.begin
                 findings.longestCall = max(findings.longestCall, time)
@@ -82,26 +85,27 @@ enum Checker {
         }
         let invalidations = events.filter { $0.kind == .invalidation }
         findings.invalidations = invalidations.count
-        // For each row, when each version was acknowledged, and the highest one acknowledged until then.
-        var acknowledged: [Int: [(time: Int64, version: Int64)]] = [:]
-        for event in invalidations.sorted(by: { $0.end < $1.end }) {
-            let highest = acknowledged[event.row]?.last?.version ?? 0
-            acknowledged[event.row, default: []].append((event.end, max(highest, event.version)))
-        }
+        let acknowledged = Acknowledged(invalidations)
         let loaded = settled == 0 ? [:] : lastLoads(events)
-        for event in events {
-            switch event.kind {
-            case .invalidation: continue
-            case .load:
-                findings.loads += 1
-                continue
-            case .wrongAnswer: findings.wrongAnswers += 1
-            case .call: break
+        for events in histories {
+            // What a process has tried to invalidate it does not serve, whether it could or not.
+            let here = settled == 0 ? Acknowledged(events.filter(\.isInvalidation)) : Acknowledged([])
+            for event in events where !event.isInvalidation {
+                if event.kind == .load {
+                    findings.loads += 1
+                    continue
+                }
+                findings.calls += 1
+                if event.kind == .wrongAnswer { findings.wrongAnswers += 1 }
+                if event.kind == .heldCall { findings.heldAnswers += 1 }
+                let patience = event.kind == .heldCall ? ClientPlan.held : settled
+                let required = max(
+                    acknowledged.version(of: event.row, at: event.begin - patience),
+                    here.version(of: event.row, at: event.begin))
+                guard event.version < required else { continue }
+                let said = loaded[Loaded(row: event.row, version: event.version)]
+                if settled == 0 || said.map({ $0 < event.begin }) != false { findings.staleAnswers += 1 }
             }
-            findings.calls += 1
-            guard event.version < required(acknowledged[event.row] ?? [], at: event.begin - settled) else { continue }
-            let said = loaded[Loaded(row: event.row, version: event.version)]
-            if settled == 0 || said.map({ $0 < event.begin }) != false { findings.staleAnswers += 1 }
         }
         if cachesInCalm { (findings.calmLoads, findings.calmExpiries) = calmLoads(events, from: calm) }
         return findings
@@ -135,15 +139,33 @@ enum Checker {
         return (loads, expiries)
     }
 
+}
+
+/// For each row, when each version was acknowledged, and the highest one acknowledged until then.
+private struct Acknowledged {
+    private var versions: [Int: [(time: Int64, version: Int64)]] = [:]
+
+    init(_ invalidations: [Event]) {
+        for event in invalidations.sorted(by: { $0.end < $1.end }) {
+            let highest = versions[event.row]?.last?.version ?? 0
+            versions[event.row, default: []].append((event.end, max(highest, event.version)))
+        }
+    }
+
     /// The version that a call which begins at a time has to be answered with at least.
-    private static func required(_ acknowledged: [(time: Int64, version: Int64)], at time: Int64) -> Int64 {
-        var (low, high) = (0, acknowledged.count)
+    func version(of row: Int, at time: Int64) -> Int64 {
+        let versions = versions[row] ?? []
+        var (low, high) = (0, versions.count)
         while low < high {
             let middle = (low + high) / 2
-            if acknowledged[middle].time < time { low = middle + 1 } else { high = middle }
+            if versions[middle].time < time { low = middle + 1 } else { high = middle }
         }
-        return low == 0 ? 0 : acknowledged[low - 1].version
+        return low == 0 ? 0 : versions[low - 1].version
     }
+}
+
+extension Event {
+    fileprivate var isInvalidation: Bool { kind == .invalidation || kind == .tried }
 }
 
 extension Int64 {

@@ -23,6 +23,12 @@ struct ClientPlan: Sendable {
     static let settled: Int64 = 4_500_000_000
     /// Releases that run side by side.
     static let versions = ["1", "2"]
+    /// How many loads may run in a process.
+    static let maximumLoads = 40
+    /// For how long a value is held for when the store is away, and in nanoseconds how old what it is answered with may be
+    /// at most: it is vouched for when the answer comes, and was read before.
+    static let holding = Duration.seconds(2)
+    static let held: Int64 = 5_000_000_000
     /// The first rows have large values too, that of row 0 larger than a server takes.
     static let largeRows = 6
 
@@ -102,17 +108,21 @@ struct Client: Sendable {
     private let history: History
     private let cache: Cache
     private let store: MemcachedStore
+    private let loads = RunningLoads()
 
     init(_ plan: ClientPlan) throws {
         self.plan = plan
         database = try SharedDatabase(path: plan.database)
         history = History(path: plan.history)
         store = try MemcachedStore(servers: plan.servers)
+        var policy = CachePolicy(
+            leaseFor: ClientPlan.lease, longestLease: ClientPlan.longestLease, staleIfError: .init(for: .seconds(20)),
+            maximumLoads: ClientPlan.maximumLoads)
+        if plan.number.isMultiple(of: 2) { policy.whenAway = .serveHeld(for: ClientPlan.holding) }
         cache = Cache(
             store: store, namespace: "torture", version: ClientPlan.versions[plan.version],
-            invalidatesAlso: ClientPlan.versions,
-            policy: CachePolicy(leaseFor: ClientPlan.lease, longestLease: ClientPlan.longestLease),
-            clock: SkewedClock(skew: plan.skew), troubleLevel: nil, checksCodecs: false)
+            invalidatesAlso: ClientPlan.versions, policy: policy, clock: SkewedClock(skew: plan.skew),
+            observer: HeldAnswer.Observer(), troubleLevel: nil, checksCodecs: false)
         try plant()
     }
 
@@ -174,6 +184,10 @@ struct Client: Sendable {
 
     private func load(_ rows: [Int], of function: Int) async throws -> [Int64] {
         let begin = monotonicNow()
+        defer { loads.end() }
+        if loads.begin() > ClientPlan.maximumLoads {
+            history.record(Event(kind: .wrongAnswer, row: rows[0], version: 0, begin: begin, end: begin))
+        }
         let versions = rows.map { plan.lag > 0 ? database.version(of: $0, lag: plan.lag) : database.version(of: $0) }
         let isEarly = begin < plan.calm - Int64(ClientPlan.lease * 2 / .nanoseconds(1))
         if isEarly, Int.random(in: 0..<300) == 0 {
@@ -182,6 +196,7 @@ struct Client: Sendable {
         } else {
             try await Task.sleep(for: .milliseconds(.random(in: 5...40)))
         }
+        if isEarly, Int.random(in: 0..<50) == 0 { throw DatabaseFailure() }
         let end = monotonicNow()
         for (row, version) in zip(rows, versions) {
             let key = row + (function + 3 * plan.version) * SharedDatabase.rows
@@ -206,23 +221,29 @@ struct Client: Sendable {
                 continue
             }
             var event = Event(kind: .call, row: row, version: -1, begin: monotonicNow(), end: 0)
+            let answer = HeldAnswer()
             do {
-                if !isLarge, task.isMultiple(of: 2) {
-                    // A refresh has to be answered with what is there when it begins. It may load what is fresh, so
-                    // none is under way any more in the calm.
-                    let refreshes = event.begin < plan.calm - 2_000_000_000 && Int.random(in: 0..<100) == 0
-                    let least = refreshes && plan.lag == 0 ? database.version(of: row) : 0
-                    let value = try await refreshes ? functions.rows.refresh(row) : functions.rows(row)
-                    event.version = value.version
-                    if value.number != row || value.version < least { event.kind = .wrongAnswer }
-                } else {
-                    let function = isLarge ? functions.large : functions.texts[row % ClientPlan.groups]
-                    event.take(try await function(row))
+                try await HeldAnswer.$current.withValue(answer) {
+                    if !isLarge, task.isMultiple(of: 2) {
+                        // A refresh has to be answered with what is there when it begins. It may load what is fresh, so
+                        // none is under way any more in the calm.
+                        let refreshes = event.begin < plan.calm - 2_000_000_000 && Int.random(in: 0..<100) == 0
+                        let least = refreshes && plan.lag == 0 ? database.version(of: row) : 0
+                        let value = try await refreshes ? functions.rows.refresh(row) : functions.rows(row)
+                        event.version = value.version
+                        if value.number != row || value.version < least { event.kind = .wrongAnswer }
+                    } else {
+                        let function = isLarge ? functions.large : functions.texts[row % ClientPlan.groups]
+                        event.take(try await function(row))
+                    }
                 }
+            } catch is DatabaseFailure {
+                continue
             } catch {
-                // No loader here throws, and store trouble must not.
+                // Store trouble must not.
                 event.kind = .wrongAnswer
             }
+            if event.kind == .call, answer.isHeld { event.kind = .heldCall }
             event.end = monotonicNow()
             history.record(event)
             try? await Task.sleep(for: .milliseconds(.random(in: 1...20)))
@@ -231,12 +252,19 @@ struct Client: Sendable {
 
     /// Reads rows of one group in one call.
     private func readMany(_ rows: [Int], _ functions: Functions) async {
-        let begin = monotonicNow()
-        let results = try? await functions.texts[rows[0] % ClientPlan.groups].manyResults(rows)
+        let (begin, answer) = (monotonicNow(), HeldAnswer())
+        let results = try? await HeldAnswer.$current.withValue(answer) {
+            try await functions.texts[rows[0] % ClientPlan.groups].manyResults(rows)
+        }
         let end = monotonicNow()
         for (number, row) in rows.enumerated() {
-            var event = Event(kind: .call, row: row, version: -1, begin: begin, end: end)
-            if let text = try? results?[number].get() { event.take(text) } else { event.kind = .wrongAnswer }
+            // Which of them were held is not known.
+            var event = Event(kind: answer.isHeld ? .heldCall : .call, row: row, version: -1, begin: begin, end: end)
+            switch results?[number] {
+            case .success(let text)?: event.take(text)
+            case .failure(is DatabaseFailure)?: continue
+            default: event.kind = .wrongAnswer
+            }
             history.record(event)
         }
         try? await Task.sleep(for: .milliseconds(.random(in: 1...20)))
@@ -261,29 +289,38 @@ struct Client: Sendable {
                 try? await cache.expire(group: "group\(group)")
             }
             // Seldom a group: it takes so much with it that little would be left for the exact ones to get wrong.
+            var invalidations: [() async throws -> Void] = []
             switch Int.random(in: 0..<200) {
             case 0:
-                await insist { try await cache.invalidate(group: "shared", settlingFor: window) }
+                invalidations.append { try await cache.invalidate(group: "shared", settlingFor: window) }
             case 1...6:
-                await insist { try await cache.invalidate(group: "all", settlingFor: window) }
-                await insist { try await cache.invalidate(group: "group\(group)", settlingFor: window) }
+                invalidations.append { try await cache.invalidate(group: "all", settlingFor: window) }
+                invalidations.append { try await cache.invalidate(group: "group\(group)", settlingFor: window) }
             default:
-                await insist { try await functions.rows.invalidate(row, settlingFor: window) }
-                await insist { try await functions.texts[group].invalidate(row, settlingFor: window) }
+                invalidations.append { try await functions.rows.invalidate(row, settlingFor: window) }
+                invalidations.append { try await functions.texts[group].invalidate(row, settlingFor: window) }
                 if row < ClientPlan.largeRows {
-                    await insist { try await functions.large.invalidate(row, settlingFor: window) }
+                    invalidations.append { try await functions.large.invalidate(row, settlingFor: window) }
                 }
             }
-            history.record(Event(kind: .invalidation, row: row, version: version, begin: begin, end: monotonicNow()))
+            func record(_ kind: Event.Kind) {
+                history.record(Event(kind: kind, row: row, version: version, begin: begin, end: monotonicNow()))
+            }
+            while let next = invalidations.first, !isOver {
+                do {
+                    try await next()
+                    invalidations.removeFirst()
+                } catch {
+                    // Then all that is cached of the row is invalid here.
+                    if invalidations.count == 1 { record(.tried) }
+                    try? await Task.sleep(for: .milliseconds(20))
+                }
+            }
+            record(.invalidation)
             try? await Task.sleep(for: .milliseconds(.random(in: 2...30)))
         }
     }
 
-    private func insist(_ invalidation: () async throws -> Void) async {
-        while !isOver {
-            do { return try await invalidation() } catch { try? await Task.sleep(for: .milliseconds(20)) }
-        }
-    }
 }
 
 extension Event {

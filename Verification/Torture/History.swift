@@ -12,6 +12,10 @@ struct Event: Sendable {
         case invalidation = 3
         /// A load: row (plus the number of rows for the second function), version, begin, end.
         case load = 4
+        /// A call was answered with a value that was held for when the store is away: as `call`.
+        case heldCall = 5
+        /// An invalidation has failed, and holds for its own process from now on: as `invalidation`.
+        case tried = 6
     }
 
     var kind: Kind

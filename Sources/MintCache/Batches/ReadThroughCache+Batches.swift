@@ -53,6 +53,7 @@ extension ReadThroughCache {
         _ numbers: [Int], _ call: BatchCall<Value>
     ) async throws -> (values: [Value], misses: [BatchMiss]) {
         let order = held.order
+        let wasPending = pending.naming(call.keys, call.options, in: store)
         let answer = try await ask(for: numbers, of: call.keys, call.options)
         var misses: [BatchMiss] = []
         // Where `append` would look up metadata for each value.
@@ -63,7 +64,10 @@ extension ReadThroughCache {
                     continue
                 }
                 do {
-                    let value = try hit(among: answer.items[place], groups, call.entry(number), call.coder, order)
+                    let value = try hit(
+                        among: answer.items[place], groups,
+                        wasPending: !wasPending.isEmpty && wasPending.contains(call.keys[number]), call.entry(number),
+                        call.coder, order)
                     buffer.initializeElement(at: count, to: value)
                     count += 1
                 } catch {
@@ -170,7 +174,7 @@ extension ReadThroughCache {
                 plan.unleased.append(BatchUnleased(number: miss.number, reason: .storeTrouble))
                 continue
             }
-            guard !pending.names(entry, in: store) else {
+            guard !isPending(entry, read) else {
                 plan.unleased.append(
                     BatchUnleased(
                         number: miss.number, reason: .invalidationPending,

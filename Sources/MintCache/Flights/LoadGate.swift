@@ -35,7 +35,9 @@ final class LoadGate: Sendable {
     /// Enters if a load may begin at once.
     func tryEnter() -> Bool {
         state.withLock { state in
-            guard state.running < state.allowed, state.line.isEmpty else { return false }
+            guard state.running < state.allowed && state.line.isEmpty || PlantedMistake.spareGate.isPlanted else {
+                return false
+            }
             state.running += 1
             return true
         }

@@ -47,6 +47,16 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case acceptAnyList
     /// An invalidation spares the server that another list has the key on.
     case spareOtherList
+    /// A value is served in place of an error whatever the stamps.
+    case keepWhateverTheStamps
+    /// A load begins although as many run as may.
+    case spareGate
+    /// A value that is held for when the store is away is served although it was invalidated here.
+    case holdInvalidated
+    /// What could not be invalidated is served here as before.
+    case forgetPending
+    /// What was read while an invalidation of it was to be repeated is served when that has succeeded.
+    case trustPendingRead
 
     #if DEBUG
     private static let planted = Atomic<UInt8>(0)

@@ -10,6 +10,9 @@ extension ReadMachine {
         var failure: RecentFailures.Failure?
         /// Why the item is nothing to us, where more is known than its bytes say.
         var garbage: CacheEvent.Reason?
+        /// Whether an invalidation of it was pending here when the read began: then it may be what that was to remove,
+        /// though that has succeeded since.
+        var wasPending = false
 
         /// The same with bytes of its own, to be kept for as long as a load takes: as they were read, they keep all that
         /// was read with them.
@@ -26,7 +29,7 @@ extension ReadMachine {
             let item = item.map { item in
                 ValueItem(cas: item.cas, envelope: item.envelope?.lease.map { .later($0) })
             }
-            return Read(item: item, groups: groups, leaseHere: leaseHere, garbage: reason)
+            return Read(item: item, groups: groups, leaseHere: leaseHere, garbage: reason, wasPending: wasPending)
         }
 
         /// Whether a window runs in which what is loaded is settling.

@@ -92,7 +92,7 @@ struct ReadMachine {
         let item = read.item
         switch item?.envelope {
         case .value(let record):
-            guard let freshness = record.freshness(under: groups), let item else { break }
+            guard let freshness = record.freshness(under: groups) ?? mistaken(record, at: now), let item else { break }
             if isServable(record, freshness, at: now.wall) {
                 return decide(on: record, freshness, item, read, groups, at: now)
             }
@@ -124,6 +124,12 @@ struct ReadMachine {
         let lease = lease(over: item, groups, at: now)
         return .acquire(
             acquisition(lease, groups.stamps, over: item?.cas, .pending(lease, stamps: groups.stamps), at: now))
+    }
+
+    /// Planted: old stamps count as an expired value.
+    private func mistaken(_ record: CachedRecord, at now: Moment) -> Freshness? {
+        guard PlantedMistake.keepWhateverTheStamps.isPlanted, policy.staleIfError.isOn else { return nil }
+        return Freshness(until: now.wall + (.zero - policy.staleFor), isExpired: true)
     }
 
     /// What to do with a value that can be served.

@@ -48,6 +48,11 @@
 #ifndef FILL_TROUBLES
 #define FILL_TROUBLES 0 /* fills that the store does not confirm, and that happen now, later or never */
 #endif
+#ifdef IN_ERROR         /* a stale value is served in place of a load's error only, and in the pause after it */
+#define hasFailed(f) f_failed[f]
+#else
+#define hasFailed(f) false
+#endif
 #ifndef RESTARTS
 #define RESTARTS 0  /* of the value key's server, whose CAS ids then begin again; only with leases that are read back */
 #endif
@@ -130,6 +135,10 @@ byte v_soft;            /* of what stands under the value key */
 bool v_expired;         /* the key was expired since the lease was taken */
 byte softAcked;         /* the version that has to be served as fresh */
 #endif
+#ifdef IN_ERROR
+byte fails = 1;         /* loaders that throw */
+bool v_paused;          /* a load of the value has failed a moment ago */
+#endif
 #ifdef SETTLING
 bool w_open;            /* the window of the update runs; the replica catches up before it ends */
 byte rep, settledAcked; /* what the replica says; the version whose window is over */
@@ -172,6 +181,9 @@ bool f_window[FLIGHTS], f_settling[FLIGHTS];
 #endif
 /* I3: its lease runs, its load has begun, and nothing has taken the register from it. */
 bool f_holds[FLIGHTS];
+#ifdef IN_ERROR
+bool f_failed[FLIGHTS];
+#endif
 #ifdef READ_BACK
 /* The CAS id that the store told of the lease when it was read back, and whether no restart came since. */
 byte f_told[FLIGHTS];
@@ -201,6 +213,9 @@ inline removeV() {
 #endif
 #ifdef SETTLING
     v_window = 0; v_settled = 0;
+#endif
+#ifdef IN_ERROR
+    v_paused = 0;
 #endif
     skip
 }
@@ -246,6 +261,9 @@ inline occupyV(f) {
 #ifdef SOFT
     v_expired = 0;
 #endif
+#ifdef IN_ERROR
+    v_paused = 0;
+#endif
     v_token = f + 1
 }
 
@@ -266,6 +284,9 @@ inline readV() {
 #endif
 #ifdef SETTLING
         window = v_window && w_open; settled = v_settled;
+#endif
+#ifdef IN_ERROR
+        paused = v_paused;
 #endif
         cas = v_cas
     }
@@ -290,6 +311,9 @@ inline forget() {
 #endif
 #ifdef SETTLING
     window = 0; settled = 0; groupWindow = 0;
+#endif
+#ifdef IN_ERROR
+    paused = 0;
 #endif
     skip
 }
@@ -528,6 +552,20 @@ readBack:
     /* The loader returns: its callers have the value now. Fill: read the register, and swap it if it carries the token.
        The read is one step with the landing: what comes between the two leaves a token there or takes it away for
        good, which the swap notices as well. */
+#ifdef IN_ERROR
+    /* The loader throws: what was cached before stays, and the lease is given back. */
+    if
+    :: atomic {
+        fails > 0 -> fails--; f_failed[f] = 1;
+        if
+        :: v_kind == PENDING && v_token == f + 1 -> removeV()
+        :: v_kind == VALUE && v_token == f + 1 -> v_cas = v_cas - v_token; v_token = 0; v_paused = 1
+        :: else
+        fi;
+        f_state[f] = ended; f_holds[f] = 0; f_stamp1[f] = 0; f_stamp2[f] = 0; goto over }
+    :: true
+    fi;
+#endif
 #ifdef STAMPS_AT_FILL /* planted: the stamps are read when the load is over */
     stamp1 = f_stamp1[f]; stamp2 = f_stamp2[f];
     atomic { if :: g1 != 0 -> stamp1 = g1 :: else fi; if :: g2 != 0 -> stamp2 = g2 :: else fi }
@@ -588,6 +626,10 @@ proctype Reader(byte id; byte process AND_REGISTER) {
     byte calls, need, kind, version, token, stamp1, stamp2, cas, now1, now2, suspect, f;
     /* What stood there when a refresh began, and what it keeps while it loads. */
     byte wasValue, wasLease, kept;
+#ifdef IN_ERROR
+    byte keptVersion;
+    bool paused;
+#endif
     bool stale, refreshing, hasRead;
 #ifdef LOAD_BEFORE_STAMPS /* planted */
     byte early;
@@ -624,6 +666,11 @@ again:
 #define isRunning (token != 0 && !f_leaseOver[token - 1] && !(f_orphaned[token - 1] && f_process[token - 1] == process))
 #define isNewer (identityOf(kind, cas) != wasValue && identityOf(kind, cas) != wasLease)
 #define isCurrent (stamp1 == now1 && stamp2 == now2)
+#ifdef KEEP_WHATEVER /* planted: it is kept under other stamps, too */
+#define mayKeep true
+#else
+#define mayKeep isCurrent
+#endif
 #ifdef SOFT
 #define isStale (stale || soft != nowSoft)
 /* What is told of it is fresh by what was read. */
@@ -654,6 +701,11 @@ decide:
         fi;
         if
         :: isGone -> goto acquire
+#ifdef IN_ERROR
+        :: kind == VALUE && isCurrent && (!stale || paused) -> goto serve
+        :: kind == VALUE && isCurrent && stale && !paused && isRunning -> goto wait
+        :: kind == VALUE && isCurrent && stale && !paused && !isRunning -> goto acquire
+#else
         :: !isGone && kind == VALUE && isCurrent && !refreshing && (!isStale || isRunning) ->
 #ifdef SOFT
             assert(isStale || version >= needFresh /* expired */);
@@ -661,6 +713,7 @@ decide:
             goto serve                                              /* rules 1 and 2 */
         :: !isGone && kind == VALUE && isCurrent && !refreshing && isStale && !isRunning ->
             goto claim                                              /* rule 3 */
+#endif
         /* Of a load that began after this refresh did. */
         :: kind == VALUE && isCurrent && refreshing && !stale && isNewer ->
             goto serve
@@ -739,7 +792,7 @@ wait:
         if
         :: atomic { f_process[f] == process && f_state[f] == loading && !refreshing && !f_leaseOver[f] && mayShare(f) -> forget(); goto share }
         /* Of a load that has landed, whose fill is under way: its value, by the token that was read. */
-        :: atomic { f_process[f] == process && f_state[f] == landed && !refreshing && mayShare(f) ->
+        :: atomic { f_process[f] == process && f_state[f] == landed && !refreshing && mayShare(f) && !hasFailed(f) ->
             version = f_version[f];
 #ifdef SOFT
             assert(version >= needFresh);
@@ -773,10 +826,13 @@ acquire:
             :: f < flights -> forget(); goto await  /* another caller's attempt serves this one too */
             :: f == flights && flights < FLIGHTS ->
                 if
-                :: kind == VALUE && isCurrent -> kept = identityOf(kind, cas)
+                :: kind == VALUE && mayKeep -> kept = identityOf(kind, cas)
                 :: else -> kept = 0
                 fi;
-                depart(kind == VALUE && isCurrent)
+#ifdef IN_ERROR
+                keptVersion = version;
+#endif
+                depart(kind == VALUE && mayKeep)
             fi;
             forget()
         }
@@ -787,7 +843,10 @@ acquire:
 #ifdef REFRESH_UNCONFIRMED /* planted: a refresh that returns before its fill */
         :: atomic { refreshing && f_state[f] == landed -> goto refreshed }
 #endif
-        :: atomic { !refreshing && (f_state[f] == landed || f_state[f] == ended) -> assert(f_version[f] >= need /* I1, I2 */); goto answered }
+        :: atomic { !refreshing && !hasFailed(f) && (f_state[f] == landed || f_state[f] == ended) -> assert(f_version[f] >= need /* I1, I2 */); goto answered }
+#ifdef IN_ERROR
+        :: atomic { hasFailed(f) -> assert(kept == 0 || keptVersion >= need /* I1, I2 */); goto answered }
+#endif
         :: atomic { refreshing && f_state[f] == ended && f_filled[f] -> goto refreshed }
         /* What it was to replace is removed, and a load that runs on that keeps its lease. */
         :: atomic { refreshing && f_state[f] == ended && !f_filled[f] ->
@@ -820,7 +879,11 @@ await:
 
 share:
         if
-        :: atomic { (f_state[f] == landed || f_state[f] == ended) -> version = f_version[f];
+#ifdef IN_ERROR
+        /* The error, or the value that stays, which is read. */
+        :: atomic { hasFailed(f) -> if :: forget(); goto again :: goto answered fi }
+#endif
+        :: atomic { !hasFailed(f) && (f_state[f] == landed || f_state[f] == ended) -> version = f_version[f];
 #ifdef SOFT
             assert(version >= needFresh);
 #endif
@@ -864,7 +927,11 @@ unleased:
 
 answered:
         atomic {
-            forget(); f = 0; suspect = 0; need = 0; refreshing = 0; hasRead = 0; wasValue = 0; wasLease = 0; kept = 0
+            forget(); f = 0; suspect = 0; need = 0; refreshing = 0; hasRead = 0; wasValue = 0; wasLease = 0; kept = 0;
+#ifdef IN_ERROR
+            keptVersion = 0;
+#endif
+            skip
         }
     :: else -> break
     od
@@ -1015,6 +1082,9 @@ endWorld:
     :: atomic { evictions > 0 && g1 != 0 -> evictions--; g1 = 0; releaseHoldersOfGroup() }
     :: atomic { evictions > 0 && g2 != 0 -> evictions--; g2 = 0; releaseHoldersOfGroup() }
     :: atomic { stales > 0 && v_kind == VALUE && !v_stale -> stales--; v_stale = 1 }
+#ifdef IN_ERROR
+    :: atomic { v_paused -> v_paused = 0 }
+#endif
 #ifdef SETTLING
     :: atomic { rep < db -> rep = db }
     :: atomic { w_open && rep == db && acked == db -> w_open = 0; settledAcked = db }

@@ -13,12 +13,8 @@ struct CacheOptions: Sendable {
     ///   - function: the name of the cached function; empty for a value by key.
     ///   - limitsLoads: whether `maximumLoads` is for the function, and not the cache's only.
     init(
-        function: String, ttl: Duration, policy: CachePolicy, groups: [String], nilFor: Duration?,
-        limitsLoads: Bool = false,
-        in keys: KeySpace
+        function: String, policy: CachePolicy, groups: [String], limitsLoads: Bool = false, in keys: KeySpace
     ) throws(CacheError) {
-        try Self.check(ttl, "ttl", "how long a value is fresh")
-        if let nilFor { try Self.check(nilFor, "nilFor", "how long a nil is fresh, or leave it out to cache no nil") }
         try Self.check(policy)
         var unique: Set<StoreKey> = []
         for name in groups { unique.insert(try keys.key(ofGroup: name)) }
@@ -31,10 +27,33 @@ struct CacheOptions: Sendable {
             function: function, groups: Array(unique), policy: policy, limitsLoads: limitsLoads)
     }
 
+    private init(_ entries: CacheEntry.Options) { self.entries = entries }
+
+    /// The same with another policy.
+    func with(_ policy: CachePolicy) throws(CacheError) -> CacheOptions {
+        try Self.check(policy)
+        return CacheOptions(entries.with(policy))
+    }
+
     @usableFromInline
     func entry(_ key: StoreKey) -> CacheEntry { CacheEntry(key: key, options: entries) }
 
-    private static func check(_ policy: CachePolicy) throws(CacheError) {
+    static func check(_ policy: CachePolicy) throws(CacheError) {
+        try check(policy.ttl, "ttl", "how long a value is fresh")
+        if let nilFor = policy.nilFor {
+            try check(nilFor, "nilFor", "how long a nil is fresh, or leave it out to cache no nil")
+        }
+        guard policy.jitter >= 0, policy.jitter < 1 else {
+            throw CacheError(
+                .invalidConfiguration,
+                "a jitter of \(policy.jitter) is no part of a ttl: give 0 to less than 1, 0.1 for a tenth")
+        }
+        guard policy.earlyRefresh.beta >= 0 else {
+            throw CacheError(
+                .invalidConfiguration,
+                "an early refresh with a beta of \(policy.earlyRefresh.beta): give 1, or more for earlier, or use .none"
+            )
+        }
         try check(policy.leaseFor, "leaseFor", "longer than a load usually takes")
         guard policy.longestLease >= policy.leaseFor else {
             throw CacheError(

@@ -11,6 +11,42 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     public typealias BatchLoad =
         @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [Value?]
 
+    /// The same for a function whose results say themselves how they are cached.
+    public typealias DecidingBatchLoad =
+        @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [Cached<Value>?]
+
+    typealias LoadMany =
+        @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [LoadedValue<Value>?]
+
+    /// The function itself, of one kind or the other. An enum cannot be generic in a pack.
+    @usableFromInline
+    struct Load: Sendable {
+        private var plain: (@Sendable @concurrent (repeat each Argument) async throws -> Value)?
+        private var deciding: (@Sendable @concurrent (repeat each Argument) async throws -> Cached<Value>)?
+        private let keys: KeySpace
+
+        init(
+            _ load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value, in keys: KeySpace
+        ) {
+            plain = load
+            self.keys = keys
+        }
+
+        init(
+            deciding load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Cached<Value>,
+            in keys: KeySpace
+        ) {
+            deciding = load
+            self.keys = keys
+        }
+
+        func callAsFunction(_ arguments: repeat each Argument) async throws -> LoadedValue<Value> {
+            if let deciding { return try await deciding(repeat each arguments).loaded(in: keys) }
+            guard let plain else { preconditionFailure("a function of neither kind") }
+            return LoadedValue(try await plain(repeat each arguments))
+        }
+    }
+
     // Calls and keys are inlinable up to the engine: where the types of the arguments are known, no packs of their
     // metadata are made for each call. Calls always are: one frame less in the memory of each task that waits.
 
@@ -19,10 +55,11 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     @usableFromInline let head: Result<[UInt8], CacheError>
     /// The same in the other versions whose values are invalidated too.
     let otherHeads: Result<[[UInt8]], CacheError>
-    @usableFromInline let options: Result<CacheOptions, CacheError>
-    @usableFromInline let coder: any PayloadCoder<Value>
-    @usableFromInline let load: @Sendable @concurrent (repeat each Argument) async throws -> Value
-    let loadMany: BatchLoad?
+    @usableFromInline private(set) var options: Result<CacheOptions, CacheError>
+    @usableFromInline private(set) var coder: any PayloadCoder<Value>
+    @usableFromInline let load: Load
+    let loadMany: LoadMany?
+    let withPolicy: @Sendable (CachePolicy) -> any PayloadCoder<Value>
 
     /// The cached result, or else the function's, which is cached.
     ///
@@ -38,6 +75,36 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     @inlinable @inline(__always)
     public func callAsFunction(_ arguments: repeat each Argument) async throws -> Value {
         try await engine.value(of: entry(repeat each arguments), coder, load: loader(repeat each arguments))
+    }
+
+    /// As a call, and where the answer is from: how old it is, for how long it is fresh, whether it is stale.
+    ///
+    /// - Throws: as ``callAsFunction(_:)``.
+    public func answer(_ arguments: repeat each Argument) async throws -> Answer<Value> {
+        let (value, provenance) = try await engine.answer(
+            of: entry(repeat each arguments), coder, load: loader(repeat each arguments))
+        return Answer(
+            value: value, source: provenance.source, isStale: provenance.isStale, age: provenance.age,
+            freshFor: provenance.freshFor)
+    }
+
+    /// The same function with other options, for a call that wants something else: what is cached is the same.
+    ///
+    /// ```swift
+    /// let paris = try await city.with { $0.staleFor = .zero }("paris")
+    /// ```
+    ///
+    /// - Returns: the function; keep it where it is called often. Options that cannot work are errors of its calls, with code
+    ///   `invalidDuration` or `invalidConfiguration`.
+    public func with(_ change: (inout CachePolicy) -> Void) -> CachedFunction {
+        var function = self
+        function.options = options.flatMap { options in
+            var policy = options.policy
+            change(&policy)
+            return Result { () throws(CacheError) in try options.with(policy) }
+        }
+        if let policy = try? function.options.get().policy { function.coder = withPolicy(policy) }
+        return function
     }
 
     /// The cached results of many argument lists, or else the function's, which are cached: each as by a call of its own,
@@ -186,7 +253,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
         return try builder.key()
     }
 
-    @inlinable
+    @usableFromInline
     func loader(_ arguments: repeat each Argument) -> ReadThroughCache.Loader<Value> {
         { [load] in try await load(repeat each arguments) }
     }

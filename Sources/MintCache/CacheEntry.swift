@@ -11,6 +11,14 @@ public struct CacheEntry: Sendable {
         /// What all loads of the function have to pass.
         let gate: LoadGate?
 
+        private init(_ options: Options, _ policy: CachePolicy) {
+            (function, groups, gate) = (options.function, options.groups, options.gate)
+            self.policy = policy.bounded
+        }
+
+        /// The same with another policy. What loads have to pass stays.
+        public func with(_ policy: CachePolicy) -> Options { Options(self, policy) }
+
         /// Makes options.
         ///
         /// - Parameter limitsLoads: whether the policy's `maximumLoads` is for the function, and not the cache's only.

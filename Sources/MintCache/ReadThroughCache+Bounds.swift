@@ -62,6 +62,7 @@ extension ReadThroughCache {
         let patience = entry.policy.loadTimeout.soft ?? .zero
         let error = CacheError.loadTimeout("a call has waited \(patience) for a load, which goes on")
         report(.loadTimedOut, entry, error: error)
+        // One with groups of its own cannot be judged by what was read in the beginning.
         guard let read, let record = read.item?.record, case .stamps(let reading) = read.groups,
             !isPending(entry, read)
         else { throw error }
@@ -72,8 +73,7 @@ extension ReadThroughCache {
                 || machine.isServableInError(record, under: reading, at: now) && entry.policy.keeps(after: error),
             isAccepted(record, entry.key), let value = try? coder.decode(record, under: entry.key)
         else { throw error }
-        report(.stale, entry, reason: .loadTimeout)
-        return value
+        return served(value, .stale, entry, .loadTimeout, of: record)
     }
 
     /// A call does not wait any longer.

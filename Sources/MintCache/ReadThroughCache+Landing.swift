@@ -2,11 +2,16 @@
 extension ReadThroughCache {
     /// What a loader has come to.
     struct Landing<Value: Sendable>: Sendable {
-        var result: Result<Value, any Error>
+        var result: Result<LoadedValue<Value>, any Error>
         /// The failure that a loader has reported which returned something.
         var reported: (any Error)?
         var took: Duration
         var isSettling: Bool
+        /// The groups of the value's own under which it may be stored; `nil` when it may not, for a group whose stamp was
+        /// not read before the load.
+        var own: [OwnGroup]? = []
+        /// How long it is fresh; `nil` when it is not to be cached.
+        var freshFor: Duration?
 
         var failure: (any Error)? {
             if case .failure(let error) = result { error } else { reported }
@@ -32,7 +37,13 @@ extension ReadThroughCache {
         if let failure = landing.failure, let kept = keptValue(for: failure, of: flight, coder) {
             flight.load.end(.success(.kept(kept, failure)))
         } else {
-            flight.load.end(landing.result.map { .value($0) })
+            flight.load.end(
+                landing.result.map { loaded in
+                    .value(
+                        LandedValue(
+                            value: loaded.value, freshFor: landing.freshFor,
+                            isForAll: loaded.terms?.groups.isEmpty != false))
+                })
         }
         return pause
     }
@@ -43,7 +54,10 @@ extension ReadThroughCache {
     ) async -> Fill.Outcome {
         await flight.lease.putDown(deadlines)
         let outcome = outcome(of: landing, flight, coder, pause)
-        if case .value = outcome { flight.landed.resolve(landing.result.map { $0 }) }
+        // One with groups of its own is read, under their stamps.
+        if case .value(let loaded) = outcome, loaded.terms?.groups.isEmpty != false {
+            flight.landed.resolve(landing.result.map { $0.value })
+        }
         flight.landed.resolve(.success(nil))
         return outcome
     }
@@ -100,15 +114,21 @@ extension ReadThroughCache {
             if entry.policy.replaces(after: failure) { return .nothing }
             return .failure(pausedUntil: clock.now + pause)
         }
-        guard case .success(let value) = landing.result else { return .failure() }
-        guard let ttl = coder.lifetime(of: value) else { return .nothing }
+        guard case .success(let loaded) = landing.result else { return .failure() }
+        guard let ttl = landing.freshFor else { return .nothing }
+        guard let own = landing.own else {
+            report(.fillDropped, entry, duration: landing.took)
+            return .nothing
+        }
+        let (value, staleFor) = (loaded.value, loaded.terms?.staleFor)
         do {
             let payload = try coder.encode(value)
             if let flaw = coder.flaw(in: payload, of: value) { report(.changedByCodec, entry, error: flaw) }
             return .value(
                 Fill.Loaded(
-                    payload: payload, ttl: ttl, keptFor: entry.policy.keptFor, took: landing.took,
-                    isSettling: landing.isSettling, list: flight.list))
+                    payload: payload, ttl: ttl, keptFor: entry.policy.keptFor(staleFor), took: landing.took,
+                    isSettling: landing.isSettling, list: flight.list,
+                    terms: ValueTerms(staleFor: staleFor, groups: own)))
         } catch {
             report(.notCached, entry, error: error)
             return .nothing

@@ -38,11 +38,13 @@ extension ReadThroughCache {
         let began = clock.elapsed
         let isSettling = clock.now < flight.acquisition.settlingUntil
         let result = await LoadFrame.$current.withValue(flight.load.frame) {
-            await Result.of { try await self.run(load, for: flight.entry, flight.place, isSettling: isSettling) }
+            await Result.of { try await self.load(load, for: flight, isSettling: isSettling) }
         }
+        let loaded = try? result.get()
         let landing = Landing(
-            result: result.map { $0.value }, reported: try? result.get().reported, took: clock.elapsed - began,
-            isSettling: isSettling)
+            result: result.map { $0.value }, reported: loaded?.reported, took: clock.elapsed - began,
+            isSettling: isSettling, own: loaded?.own,
+            freshFor: loaded.flatMap { lifetime(of: $0.value, flight.entry.policy, coder) })
         guard Task.isCancelled else { return await land(flight, landing, coder) }
         // Nobody waits for it, but the register is to be filled or given back.
         underWay.begin()
@@ -90,13 +92,14 @@ extension ReadThroughCache {
     /// - Returns: what it returned, and the failure that it has reported all the same.
     func run<Value: Sendable>(
         _ load: @escaping Loader<Value>, for entry: CacheEntry, _ place: LoadPlace, isSettling: Bool = false
-    ) async throws -> (value: Value, reported: (any Error)?) {
+    ) async throws -> (value: LoadedValue<Value>, reported: (any Error)?) {
         try await run(load, for: [entry], place, isSettling: isSettling)
     }
 
     /// Runs a loader of values of one function.
     func run<Loaded: Sendable>(
-        _ load: @escaping Loader<Loaded>, for entries: [CacheEntry], _ place: LoadPlace, isSettling: Bool
+        _ load: @escaping @Sendable @concurrent () async throws -> Loaded, for entries: [CacheEntry],
+        _ place: LoadPlace, isSettling: Bool
     ) async throws -> (value: Loaded, reported: (any Error)?) {
         LoadFrame.current?.pass(place.gates)
         func reportAll(_ kind: CacheEvent.Kind, error: (any Error)? = nil, duration: Duration? = nil) {

@@ -4,6 +4,8 @@ extension ReadThroughCache {
     struct Decision<Value> {
         var action: ReadMachine.Action
         var cached: Value?
+        /// Whether what is cached is fresh, and refreshed before it is stale.
+        var isEarly = false
     }
 
     /// What becomes of a call that has done what the machine says.
@@ -28,7 +30,13 @@ extension ReadThroughCache {
         defer { place?.leave() }
         // What an invalidation names that has failed here is invalid for this process until it has been repeated,
         // whoever may hold the register.
-        while !isPending(entry, read) {
+        while true {
+            guard let whole = try await completed(read, entry) else {
+                place.take()?.leave()
+                return try await loadUnleased(entry, coder, load)
+            }
+            read = whole
+            if isPending(entry, read) { break }
             let decision = decide(&machine, read, entry.key, coder)
             // Whoever waits for something else, or loads beside the protocol, keeps no other from loading.
             if !decision.action.isLoad { place.take()?.leave() }
@@ -59,7 +67,7 @@ extension ReadThroughCache {
         let action = machine.fetched(read, at: now)
         guard let record = action.record else { return Decision(action: action) }
         do {
-            return Decision(action: action, cached: try coder.decode(record, under: key))
+            return Decision(action: action, cached: try coder.decode(record, under: key), isEarly: read.isEarly)
         } catch {
             let reason = record.payload.tag == coder.tag ? CacheEvent.Reason.undecodable : .otherFormat
             return Decision(action: machine.fetched(read.withGarbage(reason), at: now))
@@ -71,40 +79,41 @@ extension ReadThroughCache {
         _ coder: any PayloadCoder<Value>, _ load: @escaping Loader<Value>, _ held: inout LoadPlace?
     ) async throws -> Step<Value> {
         switch decision.action {
-        case .serve:
-            if let cached = decision.cached { return .done(served(cached, .hit, entry)) }
-        case .serveStale(_, let why):
-            if let cached = decision.cached { return .done(served(cached, .stale, entry, why)) }
+        case .serve(let record):
+            if let cached = decision.cached { return .done(served(cached, .hit, entry, of: record)) }
+        case .serveStale(let record, let why):
+            if let cached = decision.cached { return .done(served(cached, .stale, entry, why, of: record)) }
         case .claim(let acquisition, _):
-            let isBackground = entry.policy.refresh == .background
+            let isBackground = entry.policy.refresh == .background || decision.isEarly
             let start = isBackground ? LoadStarter.inBackground(background) : .forCaller
             guard let place = held.take() ?? LoadPlace.now(in: gates(of: entry, isPartOfLoad: !isBackground))
             else {
-                if let cached = decision.cached { return .done(served(cached, .stale, entry, .loadLimit)) }
+                if let cached = decision.cached { return .done(serve(cached, decision, entry, .loadLimit)) }
                 break
             }
             let (_, own) = depart(acquisition, entry, place, coder, start, load)
             if let own, !isBackground {
                 switch try await own.load.ownOutcome() {
-                case .value(let value): return .done(served(value, .miss, entry, reason))
-                case .kept(let value, _): return .done(served(value, .stale, entry, .recentFailure))
+                case .value(let landed): return .done(served(landed, entry, reason))
+                case .kept(let value, _):
+                    return .done(served(value, .stale, entry, .recentFailure, of: acquisition.kept))
                 case .lost, .gone, .trouble: break
                 }
             }
-            if let cached = decision.cached { return .done(served(cached, .stale, entry)) }
+            if let cached = decision.cached { return .done(serve(cached, decision, entry)) }
         case .acquire(let acquisition):
             try LoadFrame.check(entry.key, of: self)
             let gates = gates(of: entry)
             guard let place = held.take() ?? LoadPlace.now(in: gates) else {
                 if let kept = acquisition.kept, let value = try? coder.decode(kept, under: entry.key) {
-                    return .done(served(value, .stale, entry, .loadLimit))
+                    return .done(served(value, .stale, entry, .loadLimit, of: kept))
                 }
                 // What stands there then is read again.
                 held = try await placeInTurn(for: entry, gates)
                 break
             }
             let (flight, own) = depart(acquisition, entry, place, coder, .forCaller, load)
-            if let own { return step(try await own.load.ownOutcome(), entry, reason) }
+            if let own { return step(try await own.load.ownOutcome(), acquisition, entry, reason) }
             // Whoever waited for the start may share the load whatever it read: the load begins after that.
             return try await share(flight, entry, reason)
         case .wait(let wait):
@@ -123,19 +132,20 @@ extension ReadThroughCache {
         return .readAgain
     }
 
-    func served<Value>(
-        _ value: Value, _ kind: CacheEvent.Kind, _ entry: CacheEntry, _ reason: CacheEvent.Reason? = nil
+    /// Serves what is cached while it is refreshed.
+    private func serve<Value>(
+        _ value: Value, _ decision: Decision<Value>, _ entry: CacheEntry, _ reason: CacheEvent.Reason? = nil
     ) -> Value {
-        report(kind, entry, reason: reason)
-        return value
+        served(value, decision.isEarly ? .hit : .stale, entry, reason, of: decision.action.record)
     }
 
     private func step<Value>(
-        _ outcome: FlightOutcome<Value>, _ entry: CacheEntry, _ reason: CacheEvent.Reason?
+        _ outcome: FlightOutcome<Value>, _ acquisition: Acquisition, _ entry: CacheEntry,
+        _ reason: CacheEvent.Reason?
     ) -> Step<Value> {
         switch outcome {
-        case .value(let value): .done(served(value, .miss, entry, reason))
-        case .kept(let value, _): .done(served(value, .stale, entry, .recentFailure))
+        case .value(let landed): .done(served(landed, entry, reason))
+        case .kept(let value, _): .done(served(value, .stale, entry, .recentFailure, of: acquisition.kept))
         case .lost: .readAgain
         case .gone: .loadWithoutLease(reason)
         case .trouble: .loadWithoutLease(.storeTrouble)
@@ -168,6 +178,7 @@ extension ReadThroughCache {
             // The token was read when this call had begun, so no invalidation came between: its value is as good as one
             // from the store.
             if let flight = flight as? Flight<Value>, let value = try await flight.landedValue() {
+                AnswerNote.current?.note(.sharedLoad)
                 return .done(served(value, .miss, entry, reason))
             }
             try await flight.waitForFill()
@@ -187,7 +198,11 @@ extension ReadThroughCache {
         }
         switch try await flight.load.sharedOutcome() {
         case .kept?, nil: return .readAgain
-        case let outcome?: return step(outcome, entry, reason)
+        case .value(let landed)? where !landed.isForAll:
+            try await flight.waitForFill()
+            return .readAgain
+        case .value(let landed)?: return .done(served(landed, entry, reason, isShared: true))
+        case let outcome?: return step(outcome, flight.acquisition, entry, reason)
         }
     }
 
@@ -211,7 +226,7 @@ extension ReadThroughCache {
             if reason == .storeTrouble, loaded.reported == nil, !isSettling {
                 hold(loaded: loaded.value, entry, coder, order, since: began)
             }
-            return loaded.value
+            return loaded.value.value
         }
         return served(value, .miss, entry, reason)
     }

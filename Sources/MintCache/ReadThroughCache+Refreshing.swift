@@ -30,7 +30,13 @@ extension ReadThroughCache {
         // A place that was waited for, until it is known whether it is needed.
         var held: LoadPlace?
         defer { held?.leave() }
-        while !isPending(entry, read) {
+        while true {
+            guard let whole = try await completed(read, entry) else {
+                held.take()?.leave()
+                return try await refreshUnleased(entry, load)
+            }
+            read = whole
+            if isPending(entry, read) { break }
             let decision = decide(&machine, read, entry.key, coder)
             if !decision.action.isLoad { held.take()?.leave() }
             switch decision.action {
@@ -48,9 +54,9 @@ extension ReadThroughCache {
                     break
                 }
                 switch try await own.load.ownOutcome() {
-                case .value(let value):
+                case .value(let landed):
                     await confirm(own, entry)
-                    return value
+                    return landed.value
                 case .kept(_, let error): throw error
                 case .lost: break
                 case .gone, .trouble: return try await refreshUnleased(entry, load)
@@ -95,7 +101,7 @@ extension ReadThroughCache {
         _ entry: CacheEntry, _ load: @escaping Loader<Value>
     ) async throws -> Value {
         let place = try await placeInTurn(for: entry, gates(of: entry))
-        let value = try await run(load, for: entry, place).value
+        let value = try await run(load, for: entry, place).value.value
         await delete(entry)
         return value
     }

@@ -5,7 +5,7 @@
 public final class ReadThroughCache: Sendable {
     /// Computes a value. It runs in a task of its own, which inherits the caller's task-local values, priority and
     /// preferred executor but not its cancellation, because others may be waiting for the same value.
-    public typealias Loader<Value> = @Sendable @concurrent () async throws -> Value
+    public typealias Loader<Value> = @Sendable @concurrent () async throws -> LoadedValue<Value>
 
     let store: any CacheStore
     let clock: any CacheClock
@@ -95,7 +95,7 @@ public final class ReadThroughCache: Sendable {
     public func peek<Value: Sendable>(_ entry: CacheEntry, _ coder: any PayloadCoder<Value>) async throws -> Value? {
         for _ in 0..<2 {
             guard let answer = try await ask(for: entry) else { return heldValue(of: entry) }
-            let read = self.read(answer, entry)
+            guard let read = try await completed(self.read(answer, entry), entry) else { return heldValue(of: entry) }
             guard !isPending(entry, read),
                 case .stamps(let reading) = read.groups
             else { return nil }
@@ -128,7 +128,7 @@ public final class ReadThroughCache: Sendable {
     ///
     /// - Throws: ``NoHit`` when there is none that can be decoded. An optional of the value would be one more allocation.
     @inline(never)
-    private func hit<Value: Sendable>(
+    func hit<Value: Sendable>(
         in answer: Answer, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>, _ order: UInt64
     ) throws -> Value {
         try hit(
@@ -153,6 +153,11 @@ public final class ReadThroughCache: Sendable {
         let value: Value
         do { value = try coder.decode(record, under: entry.key) } catch {
             throw noHit(item, .value(record), .stamps(reading), wasPending)
+        }
+        if entry.policy.earlyRefresh.isOn, isEarly(record, entry) {
+            var early = noHit(item, .value(record), .stamps(reading), wasPending)
+            early.read.isEarly = true
+            throw early
         }
         report(.hit, entry)
         if entry.policy.whenAway.isHolding { hold(value, entry, record, order) }

@@ -33,7 +33,9 @@ struct BadInputTests {
     private let store = InMemoryStore(clock: ManualClock())
 
     private func makeCache(namespace: String = "shop", observer: (any CacheObserver)? = nil) -> Cache {
-        Cache(store: store, namespace: namespace, version: "7", clock: ManualClock(), observer: observer)
+        Cache(
+            store: store, namespace: namespace, version: "7", clock: ManualClock(), observer: observer,
+            trapsBadOptions: false)
     }
 
     /// Checks that every use of a function and of a cache is the same clear error, before anything is loaded.

@@ -95,7 +95,8 @@ struct BatchTests {
 
     init() {
         store = ScriptedStore(InMemoryStore(clock: clock), tellsIDs: true)
-        cache = Cache(store: store, namespace: "many", clock: clock, observer: statistics)
+        cache = Cache(
+            store: store, namespace: "many", clock: clock, observer: statistics, trapsBadOptions: false)
     }
 
     private func city(

@@ -25,7 +25,7 @@ struct FailureTests {
 
     init() {
         store = InMemoryStore(clock: clock)
-        cache = Cache(store: store, namespace: "s", clock: clock, observer: statistics)
+        cache = Cache(store: store, namespace: "s", clock: clock, observer: statistics, trapsBadOptions: false)
     }
 
     private func function(

@@ -46,7 +46,8 @@ struct LoadShieldTests {
     private let statistics = CacheStatistics()
 
     private func cache(_ policy: CachePolicy = CachePolicy()) -> Cache {
-        Cache(store: store, namespace: "s", policy: policy, clock: clock, observer: statistics)
+        Cache(
+            store: store, namespace: "s", policy: policy, clock: clock, observer: statistics, trapsBadOptions: false)
     }
 
     @Test(

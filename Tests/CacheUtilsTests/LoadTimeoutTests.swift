@@ -14,7 +14,7 @@ struct LoadTimeoutTests {
 
     init() {
         store = ScriptedStore(InMemoryStore(clock: clock))
-        cache = Cache(store: store, namespace: "s", clock: clock, observer: statistics)
+        cache = Cache(store: store, namespace: "s", clock: clock, observer: statistics, trapsBadOptions: false)
     }
 
     private func function(_ policy: CachePolicy, in other: Cache? = nil) -> CachedFunction<Int, Int> {

@@ -14,11 +14,11 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
     ///   - decoded: where decoded values are kept.
     ///   - checks: whether values are compared with what their codec makes of them.
     init(
-        codec: any CacheCodec<Value>, ttl: Duration, nilFor: Duration?, decoded: DecodedFunction<Value>?, checks: Bool
+        codec: any CacheCodec<Value>, policy: CachePolicy, decoded: DecodedFunction<Value>?, checks: Bool
     ) {
         self.codec = codec
-        self.ttl = ttl
-        self.nilFor = nilFor
+        ttl = policy.ttl
+        nilFor = policy.nilFor
         tag = Array(codec.format.utf8).withUnsafeBytes { UInt32(truncatingIfNeeded: WyHash.hash($0, seed: 0)) }
         self.decoded = codec is any QuickCodec ? nil : decoded
         check = checks && !(codec is any QuickCodec) ? RoundTripCheck() : nil

@@ -7,6 +7,7 @@ import MintCache
 /// No two of them are equal: a colon in the namespace or the version is escaped, and so are `@` at the start of a
 /// version or a name and `(` in a key by name. Which `(` ends the name of a function is told by the arguments after it, in which quotes
 /// and parentheses are balanced.
+@usableFromInline
 struct KeySpace: Sendable {
     /// The longest `namespace:version:`, which leaves room for a name before the digest of a long key.
     static let longestPrefix = 128
@@ -50,6 +51,9 @@ struct KeySpace: Sendable {
                 firstEdition: try prefixes(Set(firstEdition)))
         }
     }
+
+    /// Whether there is a key at all.
+    var isUsable: Result<Void, CacheError> { prefixes.map { _ in } }
 
     private static let colon = UInt8(ascii: ":")
 

@@ -93,11 +93,12 @@ extension ReadThroughCache {
         let (began, now) = (clock.elapsed, clock.now)
         let numbers = flights.map(\.lease.miss.number)
         let isSettling = flights.map { now < $0.lease.acquisition.settlingUntil }
-        let loaded = await Result.of {
+        var loaded = await Result.of {
             try await self.run(
                 { try await self.loadMany(numbers, call) }, for: numbers.map(call.entry), place,
                 isSettling: isSettling.contains(true))
         }
+        let own = await own(of: &loaded, flights, call, place, isSettling: isSettling.contains(true))
         if case .success(let results) = loaded {
             for (number, result) in zip(numbers, results.value) {
                 guard case .failure(let error) = result else { continue }
@@ -106,16 +107,50 @@ extension ReadThroughCache {
         }
         let (took, reported) = (clock.elapsed - began, (try? loaded.get())?.reported)
         return numbers.indices.map { index in
-            Landing(
-                result: loaded.flatMap { $0.value[index] }, reported: reported, took: took,
-                isSettling: isSettling[index])
+            let result = loaded.flatMap { $0.value[index] }
+            return Landing(
+                result: result, reported: reported, took: took, isSettling: isSettling[index], own: own[index],
+                freshFor: (try? result.get()).flatMap { lifetime(of: $0, call.policy, call.coder) })
         }
+    }
+
+    private typealias BatchResult<Value> = Result<
+        (value: [Result<LoadedValue<Value>, any Error>], reported: (any Error)?), any Error
+    >
+
+    /// Loads elements once more whose values have groups of their own whose stamps were not read before: see
+    /// ``load(_:for:isSettling:)``.
+    ///
+    /// - Returns: for each, under which groups of its own it may be stored; `nil` when it may not.
+    private func own<Value: Sendable>(
+        of loaded: inout BatchResult<Value>, _ flights: [BatchFlight<Value>], _ call: BatchCall<Value>,
+        _ place: LoadPlace, isSettling: Bool
+    ) async -> [[OwnGroup]?] {
+        guard var (results, reported) = try? loaded.get() else { return Array(repeating: [], count: flights.count) }
+        func groups(_ index: Int) -> [StoreKey] {
+            (try? results[index].get())?.terms?.ownGroups(of: flights[index].flight.entry) ?? []
+        }
+        var known = flights.map(\.lease.acquisition.own)
+        var unknown: [(index: Int, own: [OwnGroup])] = []
+        for index in flights.indices where known[index].stamps(of: groups(index)) == nil {
+            if let own = await stamps(of: groups(index), flights[index].flight) { unknown.append((index, own)) }
+        }
+        let numbers = unknown.map { flights[$0.index].lease.miss.number }
+        if !unknown.isEmpty, let place = LoadPlace.now(in: place.gates),
+            let again = try? await run(
+                { try await self.loadMany(numbers, call) }, for: numbers.map(call.entry), place, isSettling: isSettling)
+        {
+            for ((index, own), result) in zip(unknown, again.value) { (known[index], results[index]) = (own, result) }
+            reported = reported ?? again.reported
+            loaded = .success((results, reported))
+        }
+        return flights.indices.map { known[$0].stamps(of: groups($0)) }
     }
 
     /// What the loader of many returns, for each of the elements.
     func loadMany<Value: Sendable>(
         _ numbers: [Int], _ call: BatchCall<Value>
-    ) async throws -> [Result<Value, any Error>] {
+    ) async throws -> [Result<LoadedValue<Value>, any Error>] {
         guard let many = call.loader.many else { preconditionFailure("there is no loader of many") }
         let values = try await many(numbers)
         guard values.count == numbers.count else {

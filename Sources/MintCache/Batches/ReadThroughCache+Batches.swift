@@ -112,6 +112,7 @@ extension ReadThroughCache {
             var departure: BatchDeparture<Value>?
             // Whoever had to wait for a place reads again.
             while !misses.isEmpty {
+                misses = try await completed(misses, call)
                 let plan = plan(misses, call)
                 // At once, as long as what was read is what is there.
                 start(plan.alone, call, in: &group)
@@ -139,6 +140,20 @@ extension ReadThroughCache {
             refresh(claims, call)
             if let departure { try await wait(for: departure, call, &group) }
             try await group.waitForAll()
+        }
+    }
+
+    /// What was read, with the stamps of groups that values have of their own.
+    private func completed<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) async throws -> [BatchMiss] {
+        guard misses.contains(where: { $0.read?.hasOwnGroups == true }) else { return misses }
+        return try await withThrowingTaskGroup(of: (Int, ReadMachine.Read?).self) { group in
+            for (place, miss) in misses.enumerated() {
+                guard let read = miss.read, read.hasOwnGroups else { continue }
+                group.addTask { (place, try await self.completed(read, call.entry(miss.number))) }
+            }
+            var all = misses
+            for try await (place, read) in group { all[place].read = read }
+            return all
         }
     }
 
@@ -191,11 +206,11 @@ extension ReadThroughCache {
             case (.claim(let acquisition, _), let value?):
                 let lease = BatchLease(
                     miss: miss, acquisition: acquisition, reason: machine.reason, kept: value, isClaim: true)
-                guard entry.policy.refresh == .background else {
+                guard entry.policy.refresh == .background || decision.isEarly else {
                     plan.leases.append(lease)
                     continue
                 }
-                call.results.set(miss.number, .success(served(value, .stale, entry)))
+                call.results.set(miss.number, .success(served(value, decision.isEarly ? .hit : .stale, entry)))
                 plan.claims.append(lease)
             case (.acquire(let acquisition), _):
                 do { try LoadFrame.check(entry.key, of: self) } catch {
@@ -262,8 +277,8 @@ extension ReadThroughCache {
             let (number, entry) = (flight.lease.miss.number, flight.flight.entry)
             do {
                 switch try await flight.flight.load.ownOutcome() {
-                case .value(let value):
-                    call.results.set(number, .success(served(value, .miss, entry, flight.lease.reason)))
+                case .value(let landed):
+                    call.results.set(number, .success(served(landed, entry, flight.lease.reason)))
                 case .kept(let value, _):
                     call.results.set(number, .success(served(value, .stale, entry, .recentFailure)))
                 case .lost, .gone, .trouble: break
@@ -366,7 +381,7 @@ extension ReadThroughCache {
                     else { continue }
                     hold(loaded: value, entry, call.coder, order, since: began)
                 }
-                return loaded.value
+                return loaded.value.map { $0.map(\.value) }
             }
             for (element, result) in zip(elements, loaded) {
                 if case .success = result { report(.miss, call.entry(element.number), reason: element.reason) }

@@ -62,6 +62,8 @@ struct CachedRecord: Equatable, Sendable {
     var claim: Lease?
     /// The stamps of its groups when its load began, in the order of the group keys.
     var stamps: GroupStamps
+    /// What its load said of it, if anything.
+    var terms: ValueTerms?
     var payload: Payload
 
     /// Whether it is a hit: what ``ReadMachine/Action/serve(_:)`` would serve, without going through the machine.
@@ -71,7 +73,14 @@ struct CachedRecord: Equatable, Sendable {
     }
 
     /// How fresh it is under the stamps that were read; `nil` when it is invalid under them: the first rule of a read.
+    @inline(__always)
     func freshness(under reading: GroupReading) -> Freshness? {
+        let freshness = freshness(underFunctions: reading)
+        guard let terms, !terms.groups.isEmpty else { return freshness }
+        return freshness.flatMap { reading.freshness(of: $0, in: terms.groups) }
+    }
+
+    private func freshness(underFunctions reading: GroupReading) -> Freshness? {
         if stamps == reading.stamps || PlantedMistake.serveWhateverTheStamps.isPlanted {
             return Freshness(until: freshUntil, isExpired: isExpired)
         }
@@ -97,6 +106,20 @@ struct GroupReading: Equatable, Sendable {
     var expiredAt = WallTime.never
     /// Until when the values of loads that begin are settling.
     var settlingUntil = WallTime.never
+    /// What was read under the generation keys of groups that the value has of its own, in their order; `nil` when that was
+    /// not read yet.
+    var own: [Generation]?
+
+    /// How fresh a value is in groups of its own.
+    func freshness(of value: Freshness, in groups: [OwnGroup]) -> Freshness? {
+        guard let own, own.count == groups.count else { return nil }
+        var value = value
+        for (group, generation) in zip(groups, own) where group.stamp != generation.stamp {
+            guard group.stamp.hard == generation.stamp.hard else { return nil }
+            value = Freshness(until: min(value.until, generation.expiredAt), isExpired: true)
+        }
+        return value
+    }
 
     mutating func append(_ generation: Generation) {
         stamps.append(generation.stamp)

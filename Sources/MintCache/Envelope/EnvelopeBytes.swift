@@ -46,6 +46,15 @@ struct ByteReader {
         return Number(littleEndian: buffer.loadUnaligned(fromByteOffset: offset, as: Number.self))
     }
 
+    /// How many bytes are left.
+    var remaining: Int { buffer.count - offset }
+
+    /// - Precondition: so many are left.
+    mutating func bytes(_ count: Int) -> [UInt8] {
+        defer { offset += count }
+        return Array(buffer[offset..<offset + count])
+    }
+
     mutating func token() -> LoadToken { LoadToken(rawValue: read()) }
 
     mutating func time() -> WallTime { WallTime(microseconds: read()) }

@@ -11,6 +11,9 @@
 ///                                       list of servers (4 bytes, if numbered), stamps, payload
 /// ```
 ///
+/// A value with terms of its own (kind 4) has them before its payload: stale for, µs, or -1; number of groups (1 byte); for
+/// each its stamp, and its key after a byte that says how long it is.
+///
 /// A mark (kind 3) has at 8 until when values are settling. A stamp of a value is its hard half and its soft half.
 ///
 /// The checksum is the lower half of the exclusive or of two hashes: of all from offset 8, seeded with the first four
@@ -25,7 +28,7 @@ enum EnvelopeCoding {
     private static let version: UInt8 = 2
     private static let headerSize = 8
     static let claimSize = 24
-    private static let stampSize = 12
+    static let stampSize = 12
 
     // MARK: Writing
 
@@ -42,8 +45,9 @@ enum EnvelopeCoding {
             if let claim = record.claim { flags.formUnion(claim.isExpired ? [.claimed, .expired] : .claimed) }
             if record.list != 0 { flags.insert(.numbered) }
             if record.isExpired { flags.insert(.stale) }
-            return write(.value, flags, stamps: record.stamps, payload: record.payload.bytes.count, for: key) {
-                writer in
+            let kind: Kind = record.terms == nil ? .value : .ownTerms
+            let rest = size(of: record.terms) + record.payload.bytes.count
+            return write(kind, flags, stamps: record.stamps, rest: rest, for: key) { writer in
                 writer.write(record.identity.rawValue)
                 writer.write(record.createdAt.microseconds)
                 writer.write(record.freshUntil.microseconds)
@@ -52,6 +56,7 @@ enum EnvelopeCoding {
                 if let claim = record.claim { writer.write(claim) }
                 if record.list != 0 { writer.write(record.list) }
                 writer.write(record.stamps)
+                if let terms = record.terms { writer.write(terms) }
                 writer.write(record.payload.bytes)
             }
         case .mark(let settlingUntil):
@@ -74,11 +79,11 @@ enum EnvelopeCoding {
     }
 
     private static func write(
-        _ kind: Kind, _ flags: Flags = [], stamps: GroupStamps = [], payload: Int = 0, for key: StoreKey,
+        _ kind: Kind, _ flags: Flags = [], stamps: GroupStamps = [], rest: Int = 0, for key: StoreKey,
         body: (inout ByteWriter) -> Void
     ) -> [UInt8] {
         precondition(stamps.count <= maximumStamps)
-        let size = kind.fixedSize + flags.size(kind) + stampSize * stamps.count + payload
+        let size = kind.fixedSize + flags.size(kind) + stampSize * stamps.count + rest
         return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
             var writer = ByteWriter(into: UnsafeMutableRawBufferPointer(buffer))
             writer.write(magic)
@@ -111,7 +116,8 @@ enum EnvelopeCoding {
         bytes.withUnsafeBytes { buffer in
             guard Self.isIntact(buffer, for: key) else { return nil }
             isIntact = true
-            guard buffer[1] == version, let header = header(of: buffer), header.kind == .value else { return nil }
+            guard buffer[1] == version, let header = header(of: buffer) else { return nil }
+            guard header.kind == .value || header.kind == .ownTerms else { return nil }
             return record(in: bytes, buffer, header)
         }
     }
@@ -134,7 +140,7 @@ enum EnvelopeCoding {
                     return nil
                 }
                 return .mark(settlingUntil: reader.time())
-            case .value, .generation:
+            case .value, .ownTerms, .generation:
                 return nil
             }
         }
@@ -156,10 +162,15 @@ enum EnvelopeCoding {
         let claim = flags.contains(.claimed) ? reader.lease(isExpired: flags.contains(.expired)) : nil
         let list: UInt32 = flags.contains(.numbered) ? reader.read() : 0
         let groupStamps = reader.stamps(stamps)
+        var terms: ValueTerms?
+        if header.kind == .ownTerms {
+            guard let own = reader.terms() else { return nil }
+            terms = own
+        }
         return CachedRecord(
             identity: identity, createdAt: createdAt, freshUntil: freshUntil, loadMicroseconds: loadMicroseconds,
             isSettling: flags.contains(.settling), isExpired: flags.contains(.stale), list: list, claim: claim,
-            stamps: groupStamps,
+            stamps: groupStamps, terms: terms,
             payload: Payload(tag: tag, bytes: bytes.dropFirst(reader.offset)))
     }
 
@@ -196,7 +207,9 @@ enum EnvelopeCoding {
         let offset: Int
         switch bytes[2] & Flags.kindMask {
         case Kind.pending.rawValue: offset = headerSize
-        case Kind.value.rawValue where bytes[2] & Flags.claimed.rawValue != 0: offset = Kind.value.fixedSize
+        case Kind.value.rawValue, Kind.ownTerms.rawValue:
+            guard bytes[2] & Flags.claimed.rawValue != 0 else { return nil }
+            offset = Kind.value.fixedSize
         default: return nil
         }
         guard bytes.count >= offset + 16 else { return nil }

@@ -5,12 +5,14 @@ extension EnvelopeCoding {
         case value = 1
         case generation = 2
         case mark = 3
+        /// A value with terms of its own.
+        case ownTerms = 4
 
         /// The size of the header and the fixed fields.
         var fixedSize: Int {
             switch self {
             case .pending: 32
-            case .value: 40
+            case .value, .ownTerms: 40
             case .generation: 20
             case .mark: 16
             }
@@ -37,7 +39,7 @@ extension EnvelopeCoding {
         /// How many bytes they stand for.
         func size(_ kind: Kind) -> Int {
             switch kind {
-            case .value: (contains(.claimed) ? EnvelopeCoding.claimSize : 0) + (contains(.numbered) ? 4 : 0)
+            case .value, .ownTerms: (contains(.claimed) ? EnvelopeCoding.claimSize : 0) + (contains(.numbered) ? 4 : 0)
             case .generation: (contains(.expired) ? 8 : 0) + (contains(.settling) ? 8 : 0)
             case .pending, .mark: 0
             }

@@ -68,7 +68,7 @@ final class Flight<Value: Sendable>: AnyFlight {
 
 /// What came of a flight for those who wait for its value.
 enum FlightOutcome<Value: Sendable>: Sendable {
-    case value(Value)
+    case value(LandedValue<Value>)
     /// The load has failed, and this value was cached before. It is for the call whose load it is: others may have begun
     /// after an invalidation of it.
     case kept(Value, any Error)
@@ -78,6 +78,16 @@ enum FlightOutcome<Value: Sendable>: Sendable {
     case gone
     /// The store did not say whether the lease was taken, so nothing may be filled.
     case trouble
+}
+
+/// The value of a load, for those who wait for it.
+struct LandedValue<Value: Sendable>: Sendable {
+    var value: Value
+    /// How long it is fresh; `nil` when it is not cached.
+    var freshFor: Duration?
+    /// Whether all may have it who share the load. A value with groups of its own is for the call whose load it is: others
+    /// may have begun after an invalidation of one of them, and read it when it is stored.
+    var isForAll: Bool
 }
 
 /// What came of a fill.

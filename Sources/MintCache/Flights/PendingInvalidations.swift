@@ -209,6 +209,14 @@ package final class PendingInvalidations: Sendable {
         !PlantedMistake.forgetPending.isPlanted && naming(entry, in: store) { !$0.isEmpty }
     }
 
+    /// Whether an invalidation has failed that names one of some groups.
+    func names(groups: [StoreKey], in part: Int) -> Bool {
+        guard failed.load(ordering: .relaxed) > 0, !PlantedMistake.forgetPending.isPlanted else { return false }
+        return state.withLock { state in
+            groups.contains { state.items[.group($0, in: part)]?.hasFailed == true }
+        }
+    }
+
     /// Which of some keys an invalidation names that has failed, or one of their groups.
     func naming(_ keys: [StoreKey], _ options: CacheEntry.Options, in store: any CacheStore) -> Set<StoreKey> {
         guard failed.load(ordering: .relaxed) > 0 else { return [] }

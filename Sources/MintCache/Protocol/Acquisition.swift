@@ -3,6 +3,8 @@ struct Acquisition: Equatable {
     var token: LoadToken
     /// The stamps that were read before, which a fill under this lease carries.
     var stamps: GroupStamps
+    /// The groups that the value which stood there had of its own, with the stamps that were read before, too.
+    var own: [OwnGroup] = []
     /// The item to swap; `nil` to add where there is none.
     var over: StoreItem.CAS?
     var envelope: Envelope

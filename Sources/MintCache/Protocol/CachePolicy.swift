@@ -110,6 +110,34 @@ public struct CachePolicy: Sendable {
         var isHolding: Bool { heldFor > .zero }
     }
 
+    /// Whether values are refreshed before they are stale.
+    public struct EarlyRefresh: Sendable, Hashable {
+        /// How early: 1 is what the paper calls optimal, more is earlier.
+        public let beta: Double
+
+        /// Values are refreshed when they are stale.
+        public static let none = EarlyRefresh(beta: 0)
+
+        /// Whoever is served a value may refresh it in the background although it is fresh: by chance, which grows towards the
+        /// end of its freshness, the more the longer its load took. So a value that is asked for often is seldom stale, and one
+        /// that is not costs no load. XFetch, from Vattani, Chierichetti, Lowenstein, Optimal Probabilistic Cache Stampede
+        /// Prevention, PVLDB 8(8), 2015.
+        ///
+        /// - Parameter beta: 1 is what the paper calls optimal; more is earlier.
+        public static func byChance(beta: Double = 1) -> EarlyRefresh { EarlyRefresh(beta: beta) }
+
+        var isOn: Bool { beta > 0 }
+    }
+
+    /// How long a value is fresh, where nothing else says so.
+    public var ttl: Duration
+    /// How long a `nil` is fresh; `nil` for not caching it.
+    public var nilFor: Duration?
+    /// By which part of it at most the time that a value is fresh is shortened, by chance, from 0 to less than 1: values that
+    /// were cached together are then not stale together.
+    public var jitter: Double
+    /// Whether values are refreshed before they are stale.
+    public var earlyRefresh: EarlyRefresh
     /// How long after the end of its freshness a value may be served while someone refreshes it. May be zero.
     public var staleFor: Duration
     /// How long a loader may hold a key before its process has to prolong the lease. Longer than a load usually takes.
@@ -148,11 +176,16 @@ public struct CachePolicy: Sendable {
 
     /// Makes a policy.
     public init(
+        ttl: Duration = .seconds(300), nilFor: Duration? = nil, jitter: Double = 0, earlyRefresh: EarlyRefresh = .none,
         staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30), longestLease: Duration? = nil,
         refresh: Refresh = .background, failurePause: FailurePause = FailurePause(),
         errorSharing: ErrorSharing = .none, staleIfError: StaleIfError = .none, loadTimeout: LoadTimeout = .none,
         maximumLoads: Int? = nil, maximumWaitingLoads: Int = 1000, whenAway: WhenAway = .load
     ) {
+        self.ttl = ttl
+        self.nilFor = nilFor
+        self.jitter = jitter
+        self.earlyRefresh = earlyRefresh
         self.staleFor = staleFor
         self.leaseFor = leaseFor
         longest = longestLease
@@ -187,7 +220,9 @@ public struct CachePolicy: Sendable {
     }
 
     /// How long the store keeps a value after the end of its freshness.
-    var keptFor: Duration { max(staleFor, staleIfError.duration) }
+    ///
+    /// - Parameter ownStaleFor: for how long it may be served stale, where its load has said so.
+    func keptFor(_ ownStaleFor: Duration? = nil) -> Duration { max(ownStaleFor ?? staleFor, staleIfError.duration) }
 
     /// The gate for as many loads as may run.
     var gate: LoadGate? { maximumLoads.map { LoadGate($0, longestLine: maximumWaitingLoads) } }

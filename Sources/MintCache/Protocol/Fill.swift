@@ -22,6 +22,8 @@ enum Fill {
         var isSettling = false
         /// The number of the list of servers.
         var list: UInt32 = 0
+        /// What is to be remembered of what the load said.
+        var terms: ValueTerms?
     }
 
     /// What to write, and for how long.
@@ -60,7 +62,7 @@ enum Fill {
         var record = CachedRecord(
             identity: acquisition.token, createdAt: now, freshUntil: now + ttl,
             loadMicroseconds: UInt32(clamping: loaded.took.wholeMicroseconds), isSettling: loaded.isSettling,
-            list: loaded.list, claim: nil, stamps: acquisition.stamps, payload: loaded.payload)
+            list: loaded.list, claim: nil, stamps: acquisition.stamps, terms: loaded.terms, payload: loaded.payload)
         // Its key was expired since the load began.
         if isExpired { (record.freshUntil, record.isExpired) = (now, true) }
         guard loaded.isSettling else { return Write(envelope: .value(record), expiry: ttl + loaded.keptFor) }
@@ -123,11 +125,12 @@ enum Fill {
         case .value(var record):
             guard !record.isExpired || record.claim?.isExpired == false else { return nil }
             let left = max(.zero, record.freshUntil - now)
+            let keptFor = policy.keptFor(record.terms?.staleFor)
             record.freshUntil = min(record.freshUntil, now)
             record.isExpired = true
             record.claim?.isExpired = true
             return Write(
-                envelope: .value(record), expiry: max(left + policy.keptFor, longest(record.claim, policy, at: now)))
+                envelope: .value(record), expiry: max(left + keptFor, longest(record.claim, policy, at: now)))
         case .mark, .later, nil:
             return nil
         }

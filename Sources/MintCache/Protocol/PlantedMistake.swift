@@ -57,6 +57,8 @@ package enum PlantedMistake: UInt8, CaseIterable, Sendable {
     case forgetPending
     /// What was read while an invalidation of it was to be repeated is served when that has succeeded.
     case trustPendingRead
+    /// The stamps of groups that a load returns are read when it has ended.
+    case stampsOfReturnedGroupsAtFill
 
     #if DEBUG
     private static let planted = Atomic<UInt8>(0)

@@ -10,6 +10,8 @@ extension ReadMachine {
         var failure: RecentFailures.Failure?
         /// Why the item is nothing to us, where more is known than its bytes say.
         var garbage: CacheEvent.Reason?
+        /// Whether the value is to be refreshed before it is stale.
+        var isEarly = false
         /// Whether an invalidation of it was pending here when the read began: then it may be what that was to remove,
         /// though that has succeeded since.
         var wasPending = false
@@ -47,7 +49,11 @@ extension ReadMachine {
             case (.later, _): return .laterEnvelope
             case (.pending, _), (.mark, _): return .absent
             case (.value, .incomplete): return .stampLost
-            case (.value(let record), .stamps(let reading)): return reason(record.stamps, reading.stamps)
+            case (.value(let record), .stamps(let reading)):
+                let own = GroupStamps(record.terms?.groups.map(\.stamp) ?? [])
+                let current = GroupStamps(reading.own?.map(\.stamp) ?? [])
+                return reason(
+                    GroupStamps(Array(record.stamps) + own), GroupStamps(Array(reading.stamps) + current))
             }
         }
 

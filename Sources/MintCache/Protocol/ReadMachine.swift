@@ -39,8 +39,9 @@ struct ReadMachine {
     }
 
     private func isServable(_ record: CachedRecord, _ freshness: Freshness, at now: WallTime) -> Bool {
-        freshness.isFresh(at: now)
-            || (!record.isSettling && policy.staleFor > .zero && now < freshness.until + policy.staleFor)
+        if freshness.isFresh(at: now) { return true }
+        let staleFor = record.terms?.staleFor ?? policy.staleFor
+        return !record.isSettling && staleFor > .zero && now < freshness.until + staleFor
     }
 
     /// Whether a value may be served in place of an error.
@@ -122,8 +123,10 @@ struct ReadMachine {
         }
         if let failure = read.failure, shares(failure, at: now) { return .fail(failure) }
         let lease = lease(over: item, groups, at: now)
-        return .acquire(
-            acquisition(lease, groups.stamps, over: item?.cas, .pending(lease, stamps: groups.stamps), at: now))
+        var acquisition = acquisition(
+            lease, groups.stamps, over: item?.cas, .pending(lease, stamps: groups.stamps), at: now)
+        acquisition.own = item?.record?.ownGroups(under: groups) ?? []
+        return .acquire(acquisition)
     }
 
     /// Planted: old stamps count as an expired value.
@@ -149,13 +152,21 @@ struct ReadMachine {
             }
             return .acquire(claim(on: record, freshness, item, groups, at: now))
         }
-        if freshness.isFresh(at: now.wall) { return .serve(record) }
+        if freshness.isFresh(at: now.wall), !read.isEarly || isRefreshedOrPaused(record, read, at: now) {
+            return .serve(record)
+        }
         if record.isPaused(at: now.wall) { return .serveStale(record, .recentFailure) }
         if let claim = record.lease, isRunning(claim, read, at: now) { return .serveStale(record, nil) }
         if let failure = read.failure, now.elapsed < failure.pausedUntil {
             return .serveStale(record, .recentFailure)
         }
         return .claim(claim(on: record, freshness, item, groups, at: now), serving: record)
+    }
+
+    /// Whether a value that is fresh still is not to be refreshed at this moment.
+    private func isRefreshedOrPaused(_ record: CachedRecord, _ read: Read, at now: Moment) -> Bool {
+        record.isPaused(at: now.wall) || record.lease.map { isRunning($0, read, at: now) } == true
+            || read.failure.map { now.elapsed < $0.pausedUntil } == true
     }
 
     /// What to do with a value that can be served in place of an error only. It is kept while it is loaded anew.
@@ -183,8 +194,10 @@ struct ReadMachine {
         claimed.claim = lease
         let stamps = PlantedMistake.claimUnderOldStamps.isPlanted ? record.stamps : groups.stamps
         var acquisition = acquisition(lease, stamps, over: item.cas, .value(claimed), at: now)
-        acquisition.expiry = max(acquisition.expiry, freshness.until + policy.keptFor - now.wall)
+        let keptFor = policy.keptFor(record.terms?.staleFor)
+        acquisition.expiry = max(acquisition.expiry, freshness.until + keptFor - now.wall)
         acquisition.keptFreshUntil = freshness.until
+        acquisition.own = record.ownGroups(under: groups)
         return acquisition
     }
 

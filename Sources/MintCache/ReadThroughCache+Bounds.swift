@@ -101,6 +101,9 @@ extension ReadThroughCache {
 }
 
 extension CacheError {
+    /// What a call would fail with if it waited in vain.
+    static var loadLimit: CacheError { CacheError(.tooManyLoads, "as many loads run as may") }
+
     static func loadTimeout(_ what: String) -> CacheError {
         CacheError(.loadTimeout, "\(what): raise loadTimeout, or find out why it takes so long")
     }

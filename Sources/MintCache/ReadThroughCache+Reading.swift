@@ -105,7 +105,9 @@ extension ReadThroughCache {
             try LoadFrame.check(entry.key, of: self)
             let gates = gates(of: entry)
             guard let place = held.take() ?? LoadPlace.now(in: gates) else {
-                if let kept = acquisition.kept, let value = try? coder.decode(kept, under: entry.key) {
+                if let kept = acquisition.kept, entry.policy.keeps(after: CacheError.loadLimit),
+                    let value = try? coder.decode(kept, under: entry.key)
+                {
                     return .done(served(value, .stale, entry, .loadLimit, of: kept))
                 }
                 // What stands there then is read again.

@@ -119,6 +119,41 @@ struct LoadShieldTests {
         #expect(try await value(4) == 4)
     }
 
+    @Test(
+        "serves what is kept for errors in place of a load that has no room, if the rule includes that error",
+        arguments: [true, false], ["call", "many"])
+    func keptForErrors(includes: Bool, way: String) async throws {
+        let (gate, policy) = (
+            Gate(),
+            CachePolicy(
+                staleFor: .zero,
+                staleIfError: .init(for: .seconds(3600)) { includes || ($0 as? CacheError)?.code != .tooManyLoads },
+                maximumLoads: 1)
+        )
+        let (cache, loads) = (cache(policy), Counter())
+        let value = cache.cached("f", ttl: .seconds(10)) { (number: Int) in
+            if number == 9 { try await gate.pass() }
+            return loads.increment()
+        } loadMany: { numbers in
+            numbers.map { _ in loads.increment() }
+        }
+        #expect(try await value(1) == 1)
+        await cache.drain()
+        clock.advance(by: .seconds(11))
+        let busy = Task { try await value(9) }
+        try await gate.arrival()
+        let call = Task { way == "call" ? try await value(1) : try await value.many([1])[0] }
+        if includes {
+            #expect(try await call.value == 1)
+            gate.open()
+        } else {
+            // It waits for its turn.
+            gate.open()
+            #expect(try await call.value > 1)
+        }
+        _ = try await busy.value
+    }
+
     @Test("serves a stale value in place of a load that has no room, without waiting")
     func stale() async throws {
         let gate = Gate()

@@ -239,6 +239,14 @@ struct InterleavingTests {
         }
         say(result)
     }
+
+    @Test("some schedules notice stamps of returned groups that are read when the load has ended")
+    func noticesStampsOfReturnedGroupsAtFill() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+            try expectNoticed(.stampsOfReturnedGroupsAtFill)
+        }
+        say(result)
+    }
     #endif
 }
 

@@ -56,7 +56,7 @@ final class LeaseJudge: @unchecked Sendable {
     /// One item takes the place of another.
     func check(
         _ old: [UInt8], _ new: [UInt8], of key: StoreKey, by process: Int, at now: WallTime, _ stamps: [GroupStamp?],
-        _ stage: Stage
+        _ stage: Stage, _ isOutdated: (Envelope) -> Bool
     ) {
         guard let old = EnvelopeCoding.envelope(in: old[...], for: key), let lease = old.lease, lease.until > now,
             let new = EnvelopeCoding.envelope(in: new[...], for: key), let taken = new.lease, taken.until > now
@@ -69,7 +69,9 @@ final class LeaseJudge: @unchecked Sendable {
             }
             return
         }
-        guard old.generations == new.generations || old.generations == stamps.map(\.?.hard) else { return }
+        guard old.generations == new.generations || old.generations == stamps.map(\.?.hard), !isOutdated(old) else {
+            return
+        }
         if let known = leases[lease.token], known.hasEnded, known.process == process { return }
         stage.violations.append("I3: the lease on \(key) is taken over while it runs")
     }

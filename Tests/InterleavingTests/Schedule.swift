@@ -77,9 +77,13 @@ final class Schedule: @unchecked Sendable {
         asksForMany = choice % 2 == 1
         stage.isReliable = theme == .lagging
         shield = Shield(&stage.choices, servesExpired: theme != .expiring)
+        stage.note("\(theme), \(shield)")
         groups = [["g", "h"], ["g", "h"], ["g"], []][stage.choices.choose(4)]
+        // The others are told by each load.
+        let declared = Array(stage.choices.oneIn(4) ? groups.prefix(stage.choices.choose(2)) : groups[...])
+        let returned = Array(groups.dropFirst(declared.count))
         store = SharedStore(
-            stage, groups: groups.compactMap { try? StoreKey("s:@\($0)") },
+            stage, groups: declared.compactMap { try? StoreKey("s:@\($0)") },
             partCount: isMoving ? MovingLists.partCount : 1 + stage.choices.choose(2),
             lists: isMoving ? MovingLists(processes: Self.processes) : nil)
         let staleFor = theme == .expiring ? Duration.zero : .seconds(10)
@@ -97,11 +101,11 @@ final class Schedule: @unchecked Sendable {
             functions.append(
                 cache.cached(
                     "row", ttl: .seconds(10), staleFor: staleFor, leaseFor: Self.lease,
-                    refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: groups
+                    refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: declared
                 ) { [self] (row: Int) in
-                    try await load([row], process: process)[0]
+                    Cached(try await load([row], process: process)[0], groups: returned)
                 } loadMany: { [self] rows in
-                    try await load(rows, process: process)
+                    try await load(rows, process: process).map { Cached($0, groups: returned) }
                 })
         }
     }
@@ -403,7 +407,7 @@ final class Schedule: @unchecked Sendable {
         _ = loads(in: process, executor, &steps) { _ = try await function(0) }
         let began = stage.now
         let count = loads(in: process, executor, &steps) { _ = try await function(0) }
-        if count > 0, stage.now == began, stage.violations.isEmpty {
+        if count > 0, stage.now == began, stage.violations.isEmpty, shield.policy.earlyRefresh == .none {
             stage.violations.append("what has just been loaded is loaded again")
         }
     }

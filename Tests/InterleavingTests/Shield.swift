@@ -1,8 +1,8 @@
 import MintCache
 
-/// The part of a schedule's policy that is about loads that fail, or take long, or are too many, and about a store that
-/// cannot be asked.
-struct Shield {
+/// The part of a schedule's policy that is about loads that fail, or take long, or are too many, about values that are
+/// refreshed early, and about a store that cannot be asked.
+struct Shield: CustomStringConvertible {
     let policy: CachePolicy
 
     /// - Parameter servesExpired: whether what was expired may be served.
@@ -17,7 +17,18 @@ struct Shield {
             policy.loadTimeout = .init(soft: choices.oneIn(2) ? .seconds(2) : nil, hard: .seconds(4))
         }
         if choices.oneIn(4) { policy.whenAway = .serveHeld(for: .seconds(30)) }
+        // Always, since nothing here is by chance.
+        if choices.oneIn(4) { policy.earlyRefresh = .byChance(beta: .infinity) }
         self.policy = policy
+    }
+
+    var description: String {
+        let kept = policy.staleIfError.duration > .zero ? policy.keepsAnyError ? "errors keep" : "errors replace" : nil
+        return [
+            kept, policy.maximumLoads.map { "at most \($0) load" },
+            policy.loadTimeout == .none ? nil : "soft \(policy.loadTimeout.soft ?? .zero), hard time-out",
+            policy.whenAway == .load ? nil : "values are held", policy.earlyRefresh == .none ? nil : "early",
+        ].compactMap(\.self).joined(separator: ", ")
     }
 
     /// Whether a call may fail with an error, for this policy.
@@ -38,4 +49,8 @@ final class HeldAnswers: CacheObserver, @unchecked Sendable {
     func record(_ event: CacheEvent) {
         if event.kind == .held { count += 1 }
     }
+}
+
+extension CachePolicy {
+    fileprivate var keepsAnyError: Bool { staleIfError.includes(CancellationError()) }
 }

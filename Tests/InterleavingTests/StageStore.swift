@@ -88,6 +88,16 @@ final class SharedStore: @unchecked Sendable {
         }
     }
 
+    /// Whether a value has groups of its own that were invalidated since.
+    func hasOutdatedOwnGroups(_ envelope: Envelope, in part: Int) -> Bool {
+        guard case .value(let record) = envelope else { return false }
+        return record.terms?.groups.contains { group in
+            let item = items[Place(key: group.key, part: part)]
+            let stamp = item.flatMap { EnvelopeCoding.generation(in: $0.value[...], for: group.key)?.stamp }
+            return stamp?.hard != group.stamp.hard
+        } ?? false
+    }
+
     // MARK: Misfortunes
 
     func evict(_ place: Place) {
@@ -283,7 +293,8 @@ struct StageStore: CacheStore {
             guard shared.matches(cas, at: place) else { return .notStored }
             if let item {
                 shared.leases.check(
-                    Array(item.value), value, of: key, by: process, at: clock.now, shared.stamps(in: place.part), stage)
+                    Array(item.value), value, of: key, by: process, at: clock.now, shared.stamps(in: place.part), stage
+                ) { shared.hasOutdatedOwnGroups($0, in: place.part) }
             }
             shared.write(value, to: place)
             return .stored()

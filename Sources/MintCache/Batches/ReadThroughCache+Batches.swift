@@ -240,7 +240,9 @@ extension ReadThroughCache {
     /// Serves what was cached before where too many loads run, and returns the others.
     private func serveStale<Value>(_ leases: [BatchLease<Value>], _ call: BatchCall<Value>) -> [BatchMiss] {
         leases.compactMap { lease in
-            guard let kept = lease.kept else { return lease.miss }
+            guard let kept = lease.kept, lease.isClaim || call.policy.keeps(after: CacheError.loadLimit) else {
+                return lease.miss
+            }
             let entry = call.entry(lease.miss.number)
             call.results.set(lease.miss.number, .success(served(kept, .stale, entry, .loadLimit)))
             return nil

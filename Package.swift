@@ -16,6 +16,8 @@ let package = Package(
         .library(name: "CacheUtils", targets: ["CacheUtils"]),
         .library(name: "MintCache", targets: ["MintCache"]),
         .library(name: "Memcached", targets: ["Memcached"]),
+        // For a server's own tests: a clock by hand, a store that stops and fails on command.
+        .library(name: "CacheUtilsTesting", targets: ["CacheUtilsTesting"]),
         // The C API itself, for Benchmarks, which measures what this package adds to it.
         .library(name: "CLibMemcached", targets: ["CLibMemcached"]),
     ],
@@ -40,6 +42,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .target(name: "CacheUtilsTesting", dependencies: ["MintCache"], swiftSettings: settings),
 
         // Built with the package, in one go with the tests, since it has no dependencies of its own.
         .executableTarget(
@@ -66,7 +69,8 @@ let package = Package(
         .target(name: "LockAnnotations", path: "Tests/LockAnnotations"),
         .target(name: "MemcachedProcess", path: "Tests/MemcachedProcess", swiftSettings: settings),
         .target(
-            name: "TestSupport", dependencies: ["LockAnnotations", "MemcachedProcess", "MintCache"],
+            name: "TestSupport",
+            dependencies: ["CacheUtilsTesting", "LockAnnotations", "MemcachedProcess", "MintCache"],
             path: "Tests/Support",
             swiftSettings: settings),
         .executableTarget(

@@ -1,31 +1,5 @@
-import MintCache
+package import CacheUtilsTesting
 import Synchronization
-
-/// A place in a program where a task stops until a test lets it go on.
-package final class Gate: Sendable {
-    private let reached = Promise<Void>()
-    private let opened = Promise<Void>()
-
-    package init() {}
-
-    /// Stops here until the gate is open.
-    package func pass() async throws {
-        reached.resolve(.success(()))
-        try await opened.value()
-    }
-
-    /// Returns as soon as a task stands at the gate.
-    package func arrival() async throws { try await reached.value() }
-
-    /// A gate that stands open.
-    package static var opened: Gate {
-        let gate = Gate()
-        gate.open()
-        return gate
-    }
-
-    package func open() { opened.resolve(.success(())) }
-}
 
 /// A number that tasks count up.
 package final class Counter: Sendable {

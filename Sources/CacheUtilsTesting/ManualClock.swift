@@ -1,8 +1,18 @@
-package import MintCache
+public import MintCache
 import Synchronization
 
-/// A clock that stands still until it is told to go on.
-package final class ManualClock: CacheClock {
+/// A clock that stands still until a test moves it on: values go stale and leases end when the test says so, and no test
+/// sleeps.
+///
+/// ```swift
+/// let clock = ManualClock()
+/// let cache = Cache(store: InMemoryStore(clock: clock), namespace: "test", clock: clock)
+/// …
+/// clock.advance(by: .seconds(61))
+/// ```
+///
+/// Give the same one to the cache and to its `InMemoryStore`.
+public final class ManualClock: CacheClock {
     private struct Sleeper {
         var until: WallTime
         var isPause: Bool
@@ -24,17 +34,19 @@ package final class ManualClock: CacheClock {
     ///
     /// - Parameter advancesInSleep: whether a task that pauses moves the time on by itself, for tests in which it does
     ///   not matter how often that happens.
-    package init(advancesInSleep: Bool = false) {
+    public init(advancesInSleep: Bool = false) {
         state = Mutex(State(now: WallTime(microseconds: 1_800_000_000_000_000)))
         self.advancesInSleep = advancesInSleep
     }
 
-    package var now: WallTime { state.withLock { $0.now + $0.wrong } }
+    /// The wall clock.
+    public var now: WallTime { state.withLock { $0.now + $0.wrong } }
 
-    package var elapsed: Duration { state.withLock { $0.now - WallTime(microseconds: 0) } }
+    /// The clock that nobody can set.
+    public var elapsed: Duration { state.withLock { $0.now - WallTime(microseconds: 0) } }
 
     /// Sets the wall clock to another time. What waits is not disturbed.
-    package func set(by duration: Duration) { state.withLock { $0.wrong += duration } }
+    public func set(by duration: Duration) { state.withLock { $0.wrong += duration } }
 
     /// How many pauses have begun: sleeps of less than a second, unlike those that wait for the end of a lease.
     package var pauses: Int { state.withLock(\.pauses) }
@@ -43,9 +55,12 @@ package final class ManualClock: CacheClock {
     package var pausing: Int { state.withLock { $0.sleepers.count(where: \.isPause) } }
 
     /// How many tasks sleep.
-    package var sleeping: Int { state.withLock(\.sleepers.count) }
+    public var sleeping: Int { state.withLock(\.sleepers.count) }
 
-    package func sleep(for duration: Duration) async throws {
+    /// Returns when the time was moved on by as much.
+    ///
+    /// - Throws: `CancellationError` as soon as the task is cancelled.
+    public func sleep(for duration: Duration) async throws {
         let promise = Promise<Void>()
         let isPause = duration < .seconds(1)
         state.withLock { state in
@@ -60,7 +75,7 @@ package final class ManualClock: CacheClock {
     }
 
     /// Moves the time on and wakes whoever has slept enough.
-    package func advance(by duration: Duration) {
+    public func advance(by duration: Duration) {
         let awake = state.withLock { state in
             state.now = state.now + duration
             let awake = state.sleepers.filter { $0.until <= state.now }

@@ -1,38 +1,68 @@
-package import MintCache
+public import MintCache
 import Synchronization
 
 /// A store that does as another does, counts, and stops or fails where a test says.
-package final class ScriptedStore: CacheStore {
-    package enum Operation: Sendable, Hashable, CaseIterable {
-        case get, set, add, compareAndSwap, delete
+///
+/// ```swift
+/// let store = ScriptedStore(InMemoryStore())
+/// let cache = Cache(store: store, namespace: "test")
+/// store.next(.get, .failBefore)       // what follows does without the cache
+/// store.setDown(true)                 // the store is away
+/// ```
+public final class ScriptedStore: CacheStore {
+    /// A kind of operation.
+    public struct Operation: Sendable, Hashable, CaseIterable, CustomStringConvertible {
+        /// The name of the kind.
+        public let description: String
+
+        /// A read, of one item or several.
+        public static let get = Operation(description: "get")
+        /// A write whatever stands there.
+        public static let set = Operation(description: "set")
+        /// A write where nothing stands.
+        public static let add = Operation(description: "add")
+        /// A write over an item.
+        public static let compareAndSwap = Operation(description: "compareAndSwap")
+        /// A removal.
+        public static let delete = Operation(description: "delete")
+
+        /// All of them.
+        public static let allCases = [get, set, add, compareAndSwap, delete]
     }
 
     /// What is to happen to one operation.
-    package enum Step: Sendable {
+    public struct Step: Sendable {
+        fileprivate enum Kind {
+            case pauseBefore(Gate), pauseAfter(Gate), failBefore, failAfter, loseAnswer, refuse, timeOut
+            case pauseAndTimeOut(Gate), pauseAndShutDown(Gate), failAndHappen(Gate, Gate)
+        }
+
+        fileprivate let kind: Kind
+
         /// Stop before it takes effect.
-        case pauseBefore(Gate)
+        public static func pauseBefore(_ gate: Gate) -> Step { Step(kind: .pauseBefore(gate)) }
         /// Stop after it took effect.
-        case pauseAfter(Gate)
+        public static func pauseAfter(_ gate: Gate) -> Step { Step(kind: .pauseAfter(gate)) }
         /// Fail without effect.
-        case failBefore
+        public static let failBefore = Step(kind: .failBefore)
         /// Take effect, then fail.
-        case failAfter
+        public static let failAfter = Step(kind: .failAfter)
         /// Take effect, and fail as a connection does that breaks before the answer.
-        case loseAnswer
+        public static let loseAnswer = Step(kind: .loseAnswer)
         /// Be refused without effect, as by a full server.
-        case refuse
+        public static let refuse = Step(kind: .refuse)
         /// Time out without effect.
-        case timeOut
+        public static let timeOut = Step(kind: .timeOut)
         /// Stop before it takes effect, then time out without.
-        case pauseAndTimeOut(Gate)
+        public static func pauseAndTimeOut(_ gate: Gate) -> Step { Step(kind: .pauseAndTimeOut(gate)) }
         /// Stop before it takes effect, then fail without, as in a store that is shut down meanwhile.
-        case pauseAndShutDown(Gate)
+        public static func pauseAndShutDown(_ gate: Gate) -> Step { Step(kind: .pauseAndShutDown(gate)) }
         /// Fail at once and take effect later, as a write does that is still on its way when it times out.
-        case failAndHappen(at: Gate, done: Gate)
+        public static func failAndHappen(at gate: Gate, done: Gate) -> Step { Step(kind: .failAndHappen(gate, done)) }
     }
 
     /// The failure of a scripted step.
-    package struct Failure: Error {}
+    public struct Failure: Error, Sendable {}
 
     private struct State {
         var script: [Operation: [Step]] = [:]
@@ -44,28 +74,31 @@ package final class ScriptedStore: CacheStore {
     private let tellsIDs: Bool
     private let state = Mutex(State())
 
+    /// Makes a store on another one.
+    ///
     /// - Parameter tellsIDs: whether CAS ids are told of writes. Without, each fill reads before it writes, so that
     ///   there are more places for a test to stop at.
-    package init(_ base: any CacheStore, tellsIDs: Bool = false) {
+    public init(_ base: any CacheStore, tellsIDs: Bool = false) {
         self.base = base
         self.tellsIDs = tellsIDs
     }
 
     /// Says what is to happen to the next operation of a kind that has nothing scripted yet.
-    package func next(_ operation: Operation, _ step: Step) {
+    public func next(_ operation: Operation, _ step: Step) {
         state.withLock { $0.script[operation, default: []].append(step) }
     }
 
     /// Whether every operation fails.
-    package func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
+    public func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
 
     /// How many operations of a kind there were.
-    package func count(_ operation: Operation) -> Int { state.withLock { $0.counts[operation, default: 0] } }
+    public func count(_ operation: Operation) -> Int { state.withLock { $0.counts[operation, default: 0] } }
 
     /// How many operations there were, each a round trip.
-    package var roundTrips: Int { state.withLock { $0.counts.values.reduce(0, +) } }
+    public var roundTrips: Int { state.withLock { $0.counts.values.reduce(0, +) } }
 
-    package func resetCounts() { state.withLock { $0.counts = [:] } }
+    /// Counts from zero again.
+    public func resetCounts() { state.withLock { $0.counts = [:] } }
 
     private func perform<Result: Sendable>(
         _ operation: Operation,
@@ -77,7 +110,7 @@ package final class ScriptedStore: CacheStore {
             return (state.script[operation]?.removeFirst(), state.isDown)
         }
         if isDown { throw Failure() }
-        switch step {
+        switch step?.kind {
         case .pauseBefore(let gate):
             try await gate.pass()
             return try await body()
@@ -115,27 +148,34 @@ package final class ScriptedStore: CacheStore {
         }
     }
 
-    package func get(_ key: StoreKey) async throws -> StoreItem? {
+    /// Reads one item.
+    public func get(_ key: StoreKey) async throws -> StoreItem? {
         try await perform(.get) { [base] in try await base.get(key) }
     }
 
-    package func getForUpdate(_ key: StoreKey) async throws -> StoreItem? {
+    /// Reads one item in order to write over it.
+    public func getForUpdate(_ key: StoreKey) async throws -> StoreItem? {
         try await perform(.get) { [base] in try await base.getForUpdate(key) }
     }
 
-    package func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
+    /// Reads one item.
+    /// Reads several items.
+    public func get(_ keys: [StoreKey]) async throws -> [StoreItem?] {
         try await perform(.get) { [base] in try await base.get(keys) }
     }
 
-    package func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
+    /// Stores a value.
+    public func set(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws {
         try await perform(.set) { [base] in try await base.set(key, value: value, expiry: expiry) }
     }
 
-    package func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
+    /// Stores a value where nothing stands.
+    public func add(_ key: StoreKey, value: [UInt8], expiry: Duration?) async throws -> StoreWrite {
         try await perform(.add) { [base] in try await base.add(key, value: value, expiry: expiry) }
     }
 
-    package func compareAndSwap(
+    /// Stores a value over an item.
+    public func compareAndSwap(
         _ key: StoreKey,
         expecting cas: StoreItem.CAS,
         value: [UInt8],
@@ -146,7 +186,8 @@ package final class ScriptedStore: CacheStore {
         }
     }
 
-    package func writeUnique(
+    /// Stores a value that nobody else writes.
+    public func writeUnique(
         _ key: StoreKey, value: [UInt8], over cas: StoreItem.CAS?, expiry: Duration?
     ) async throws -> StoreWrite {
         let write = try await perform(cas == nil ? .add : .compareAndSwap) { [base] in
@@ -155,7 +196,8 @@ package final class ScriptedStore: CacheStore {
         return write.isStored && !tellsIDs ? .stored() : write
     }
 
-    package func delete(_ key: StoreKey) async throws -> Bool {
+    /// Removes what stands there.
+    public func delete(_ key: StoreKey) async throws -> Bool {
         try await perform(.delete) { [base] in try await base.delete(key) }
     }
 }

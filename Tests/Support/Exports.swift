@@ -1,0 +1,2 @@
+// What a user's own tests have, ours have too.
+@_exported public import CacheUtilsTesting

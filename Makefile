@@ -29,9 +29,11 @@ test: setup ## run all tests; they start and stop their own memcached processes
 	swift test --filter '$(BUSY_SUITES)'
 
 # What the client does with callers' tasks rests on what the compiler makes of it.
-test-release: setup ## run the tests of resuming tasks in optimized code
-	swift test --configuration release -Xswiftc -enable-testing --scratch-path .build-release \
-		--filter 'ResumptionTests|ReadyCallsTests|CallTests|ConversationTests|BusyTaskTests'
+# With all that the package can do.
+test-release: setup ## run the tests of resuming tasks in optimized code, and those of compression
+	@scripts/setup zstd
+	swift test --configuration release --traits Zstd -Xswiftc -enable-testing --scratch-path .build-release \
+		--filter 'ResumptionTests|ReadyCallsTests|CallTests|ConversationTests|BusyTaskTests|CompressionTests'
 
 # The interleavings run on one thread, and so many schedules would take too long. The suites that start servers run one
 # after the other: a sanitizer makes all of them together too slow for what they wait for.

@@ -21,6 +21,10 @@ let package = Package(
         // The C API itself, for Benchmarks, which measures what this package adds to it.
         .library(name: "CLibMemcached", targets: ["CLibMemcached"]),
     ],
+    traits: [
+        .trait(name: "Zstd", description: "Compressed values: `CacheCodec.compressed`, by libzstd."),
+        .default(enabledTraits: []),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
@@ -31,12 +35,15 @@ let package = Package(
             pkgConfig: "libmemcached",
             providers: [.apt(["libmemcached-dev"]), .brew(["libmemcached"])]
         ),
+        .systemLibrary(
+            name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
         .target(name: "MintCache", swiftSettings: settings),
         .target(name: "Memcached", dependencies: ["CLibMemcached", "MintCache"], swiftSettings: settings),
         .target(
             name: "CacheUtils",
             dependencies: [
                 "MintCache",
+                .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],

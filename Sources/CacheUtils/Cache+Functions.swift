@@ -43,10 +43,12 @@ extension Cache {
         load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value,
         loadMany: CachedFunction<repeat each Argument, Value>.BatchLoad? = nil
     ) -> CachedFunction<repeat each Argument, Value> {
-        cached(
-            name, ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor,
-            policy: policy, codec: defaultCodec(for: Value.self), file: file, line: line, column: column, load: load,
-            loadMany: loadMany)
+        function(
+            name,
+            .init(ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor),
+            policy, at: (file, line, column), load: .init(load, in: keys),
+            loadMany: loadedMany(loadMany) { LoadedValue($0) },
+            codec: { defaultCodec(for: Value.self) }, isDefault: true)
     }
 
     /// Wraps an async function whose results a codec of your own encodes; else as
@@ -60,9 +62,10 @@ extension Cache {
         loadMany: CachedFunction<repeat each Argument, Value>.BatchLoad? = nil
     ) -> CachedFunction<repeat each Argument, Value> {
         function(
-            name, options: merged(policy, ttl, staleFor, leaseFor, refresh, nilFor), groups: groups,
-            limitsLoads: policy != nil, codec: codec, at: (file, line, column), load: .init(load, in: keys),
-            loadMany: loadedMany(loadMany) { LoadedValue($0) })
+            name,
+            .init(ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor),
+            policy, at: (file, line, column), load: .init(load, in: keys),
+            loadMany: loadedMany(loadMany) { LoadedValue($0) }, codec: { codec }, isDefault: false)
     }
 
     /// Wraps an async function whose results say themselves how they are cached: for how long, in which groups, or not at all.
@@ -81,10 +84,12 @@ extension Cache {
         load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Cached<Value>,
         loadMany: CachedFunction<repeat each Argument, Value>.DecidingBatchLoad? = nil
     ) -> CachedFunction<repeat each Argument, Value> {
-        cached(
-            name, ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor,
-            policy: policy, codec: defaultCodec(for: Value.self), file: file, line: line, column: column, load: load,
-            loadMany: loadMany)
+        function(
+            name,
+            .init(ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor),
+            policy, at: (file, line, column), load: .init(deciding: load, in: keys),
+            loadMany: loadedMany(loadMany) { [keys] in try $0.loaded(in: keys) },
+            codec: { defaultCodec(for: Value.self) }, isDefault: true)
     }
 
     /// The same with a codec of your own.
@@ -97,39 +102,54 @@ extension Cache {
         loadMany: CachedFunction<repeat each Argument, Value>.DecidingBatchLoad? = nil
     ) -> CachedFunction<repeat each Argument, Value> {
         function(
-            name, options: merged(policy, ttl, staleFor, leaseFor, refresh, nilFor), groups: groups,
-            limitsLoads: policy != nil, codec: codec, at: (file, line, column), load: .init(deciding: load, in: keys),
-            loadMany: loadedMany(loadMany) { [keys] in try $0.loaded(in: keys) })
+            name,
+            .init(ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor),
+            policy, at: (file, line, column), load: .init(deciding: load, in: keys),
+            loadMany: loadedMany(loadMany) { [keys] in try $0.loaded(in: keys) }, codec: { codec }, isDefault: false)
     }
 
+    /// Where `cached` is called again and again, in a computed property, say, only the function itself is new.
     private func function<each Argument: CacheKeyComponent, Value: Sendable>(
-        _ name: String, options policy: CachePolicy, groups: [String], limitsLoads: Bool, codec: any CacheCodec<Value>,
-        at position: (file: String, line: UInt, column: UInt),
-        load: CachedFunction<repeat each Argument, Value>.Load,
-        loadMany: (@Sendable @concurrent ([(repeat each Argument)]) async throws -> [LoadedValue<Value>?])?
+        _ name: String, _ terms: FunctionTerms, _ policy: CachePolicy?,
+        at position: (file: String, line: UInt, column: UInt), load: CachedFunction<repeat each Argument, Value>.Load,
+        loadMany: (@Sendable @concurrent ([(repeat each Argument)]) async throws -> [LoadedValue<Value>?])?,
+        codec makeCodec: () -> any CacheCodec<Value>, isDefault: Bool
     ) -> CachedFunction<repeat each Argument, Value> {
         var arguments: [ObjectIdentifier] = []
         for type in repeat (each Argument).self { arguments.append(ObjectIdentifier(type)) }
         let function = FunctionRegistry.Function(
             arguments: arguments, value: ObjectIdentifier(Value.self), file: position.file, line: position.line,
             column: position.column)
+        // Policies and codecs cannot be compared.
+        let canBeModel = policy == nil && isDefault
+        if canBeModel, let model = functions.model(of: function, named: name, terms) {
+            if let model = model as? CachedFunction<repeat each Argument, Value> {
+                return model.loading(load, loadMany)
+            }
+        }
         enter(function, named: name)
+        let limitsLoads = policy != nil
+        let policy = terms.merged(into: policy ?? self.policy)
         let head = Result { () throws(CacheError) in try keys.head(ofFunction: name) }
         let options = Result { () throws(CacheError) in
-            try CacheOptions(function: name, policy: policy, groups: groups, limitsLoads: limitsLoads, in: keys)
+            try CacheOptions(
+                function: name, policy: policy, groups: terms.groups, limitsLoads: limitsLoads, in: keys)
         }
         if trapsBadOptions {
             Self.trap(head, "\(position.file):\(position.line)")
             Self.trap(options, "\(position.file):\(position.line), the cached function '\(name)'")
         }
         let decoded = DecodedFunction<Value>(in: decoded, groups: (try? options.get())?.groups ?? [])
+        let codec = makeCodec()
         let coder: @Sendable (CachePolicy) -> any PayloadCoder<Value> = { [checksCodecs] policy in
             EntryCoder(codec: codec, policy: policy, decoded: decoded, checks: checksCodecs)
         }
-        return CachedFunction(
+        let made = CachedFunction<repeat each Argument, Value>(
             engine: engine, head: head,
             otherHeads: Result { () throws(CacheError) in try keys.otherHeads(ofFunction: name) },
             options: options, coder: coder(policy), load: load, loadMany: loadMany, withPolicy: coder)
+        if canBeModel { functions.keep(made.loading(.init(in: keys), nil), modelOf: function, named: name, terms) }
+        return made
     }
 
     private func enter(_ function: FunctionRegistry.Function, named name: String) {
@@ -140,20 +160,6 @@ extension Cache {
         engine.report(
             CacheEvent(
                 kind: .duplicateFunction, key: KeySpace.key(head + [UInt8(ascii: ")")]), function: name, error: error))
-    }
-
-    /// The options of a call: those that are given by themselves, then those of its policy, then the cache's.
-    func merged(
-        _ policy: CachePolicy?, _ ttl: Duration?, _ staleFor: Duration?, _ leaseFor: Duration?,
-        _ refresh: CachePolicy.Refresh?, _ nilFor: Duration?
-    ) -> CachePolicy {
-        var policy = policy ?? self.policy
-        if let ttl { policy.ttl = ttl }
-        if let staleFor { policy.staleFor = staleFor }
-        if let leaseFor { policy.leaseFor = leaseFor }
-        if let refresh { policy.refresh = refresh }
-        if let nilFor { policy.nilFor = nilFor }
-        return policy
     }
 }
 

@@ -26,7 +26,9 @@ extension Cache {
         load: @escaping @Sendable @concurrent () async throws -> Value
     ) async throws -> Value {
         try await value(
-            forKey: key, merged(policy, ttl, staleFor, leaseFor, refresh, nilFor), groups: groups, codec
+            forKey: key,
+            .init(ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor),
+            policy, codec
         ) { LoadedValue(try await load()) }
     }
 
@@ -50,15 +52,18 @@ extension Cache {
         load: @escaping @Sendable @concurrent () async throws -> Cached<Value>
     ) async throws -> Value {
         try await value(
-            forKey: key, merged(policy, ttl, staleFor, leaseFor, refresh, nilFor), groups: groups, codec
+            forKey: key,
+            .init(ttl: ttl, staleFor: staleFor, leaseFor: leaseFor, refresh: refresh, groups: groups, nilFor: nilFor),
+            policy, codec
         ) { [keys] in try await load().loaded(in: keys) }
     }
 
     private func value<Value: Sendable>(
-        forKey key: String, _ policy: CachePolicy, groups: [String], _ codec: any CacheCodec<Value>,
+        forKey key: String, _ terms: FunctionTerms, _ policy: CachePolicy?, _ codec: any CacheCodec<Value>,
         load: @escaping ReadThroughCache.Loader<Value>
     ) async throws -> Value {
-        let options = try CacheOptions(function: "", policy: policy, groups: groups, in: keys)
+        let policy = terms.merged(into: policy ?? self.policy)
+        let options = try CacheOptions(function: "", policy: policy, groups: terms.groups, in: keys)
         let coder = EntryCoder(codec: codec, policy: policy, decoded: nil, checks: checksCodecs)
         return try await engine.value(of: options.entry(keys.key(named: key)), coder, load: load)
     }

@@ -19,10 +19,7 @@ struct CacheOptions: Sendable {
         var unique: Set<StoreKey> = []
         for name in groups { unique.insert(try keys.key(ofGroup: name)) }
         if let all = try keys.groupOfAll() { unique.insert(all) }
-        guard unique.count <= 255 else {
-            throw CacheError(
-                .invalidKey, "\(unique.count) groups for one value, that of everything included: use at most 255")
-        }
+        try Self.check(groupCount: unique.count)
         entries = CacheEntry.Options(
             function: function, groups: Array(unique), policy: policy, limitsLoads: limitsLoads)
     }
@@ -80,6 +77,20 @@ struct CacheOptions: Sendable {
             throw CacheError(
                 .invalidConfiguration,
                 "maximumWaitingLoads of \(policy.maximumWaitingLoads) is negative: use zero for none")
+        }
+    }
+
+    /// The entry of a result that has groups besides those of its function.
+    func entry(_ key: StoreKey, groups: [StoreKey]) throws(CacheError) -> CacheEntry {
+        let all = Set(entries.groups).union(groups)
+        try Self.check(groupCount: all.count)
+        return CacheEntry(key: key, options: entries.with(groups: Array(all)))
+    }
+
+    private static func check(groupCount: Int) throws(CacheError) {
+        guard groupCount <= 255 else {
+            throw CacheError(
+                .invalidKey, "\(groupCount) groups for one value, that of everything included: use at most 255")
         }
     }
 

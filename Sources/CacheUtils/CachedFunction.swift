@@ -23,7 +23,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     struct Load: Sendable {
         private var plain: (@Sendable @concurrent (repeat each Argument) async throws -> Value)?
         private var deciding: (@Sendable @concurrent (repeat each Argument) async throws -> Cached<Value>)?
-        private let keys: KeySpace
+        let keys: KeySpace
 
         init(
             _ load: @escaping @Sendable @concurrent (repeat each Argument) async throws -> Value, in keys: KeySpace
@@ -40,9 +40,12 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
             self.keys = keys
         }
 
+        /// None, for a function that is kept as a model of others.
+        init(in keys: KeySpace) { self.keys = keys }
+
         func callAsFunction(_ arguments: repeat each Argument) async throws -> LoadedValue<Value> {
             if let deciding { return try await deciding(repeat each arguments).loaded(in: keys) }
-            guard let plain else { preconditionFailure("a function of neither kind") }
+            guard let plain else { preconditionFailure("a model of functions cannot be called") }
             return LoadedValue(try await plain(repeat each arguments))
         }
     }
@@ -52,14 +55,43 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
 
     @usableFromInline let engine: ReadThroughCache
     /// What the keys begin with.
-    @usableFromInline let head: Result<[UInt8], CacheError>
+    @usableFromInline var head: Result<[UInt8], CacheError>
     /// The same in the other versions whose values are invalidated too.
-    let otherHeads: Result<[[UInt8]], CacheError>
-    @usableFromInline private(set) var options: Result<CacheOptions, CacheError>
-    @usableFromInline private(set) var coder: any PayloadCoder<Value>
-    @usableFromInline let load: Load
-    let loadMany: LoadMany?
+    var otherHeads: Result<[[UInt8]], CacheError>
+    @usableFromInline var options: Result<CacheOptions, CacheError>
+    @usableFromInline var coder: any PayloadCoder<Value>
+    @usableFromInline var load: Load
+    var loadMany: LoadMany?
     let withPolicy: @Sendable (CachePolicy) -> any PayloadCoder<Value>
+    /// The groups of a result besides the function's, by its arguments.
+    var argumentGroups: ArgumentGroups?
+
+    // A variadic function by itself cannot be optional.
+    struct ArgumentGroups: Sendable {
+        let of: @Sendable (repeat each Argument) -> [String]
+    }
+
+    init(
+        engine: ReadThroughCache, head: Result<[UInt8], CacheError>, otherHeads: Result<[[UInt8]], CacheError>,
+        options: Result<CacheOptions, CacheError>, coder: any PayloadCoder<Value>, load: Load, loadMany: LoadMany?,
+        withPolicy: @escaping @Sendable (CachePolicy) -> any PayloadCoder<Value>
+    ) {
+        self.engine = engine
+        self.head = head
+        self.otherHeads = otherHeads
+        self.options = options
+        self.coder = coder
+        self.load = load
+        self.loadMany = loadMany
+        self.withPolicy = withPolicy
+    }
+
+    /// The same with another function to be cached.
+    func loading(_ load: Load, _ loadMany: LoadMany?) -> CachedFunction {
+        var function = self
+        (function.load, function.loadMany) = (load, loadMany)
+        return function
+    }
 
     /// The cached result, or else the function's, which is cached.
     ///
@@ -88,25 +120,6 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
             freshFor: provenance.freshFor)
     }
 
-    /// The same function with other options, for a call that wants something else: what is cached is the same.
-    ///
-    /// ```swift
-    /// let paris = try await city.with { $0.staleFor = .zero }("paris")
-    /// ```
-    ///
-    /// - Returns: the function; keep it where it is called often. Options that cannot work are errors of its calls, with code
-    ///   `invalidDuration` or `invalidConfiguration`.
-    public func with(_ change: (inout CachePolicy) -> Void) -> CachedFunction {
-        var function = self
-        function.options = options.flatMap { options in
-            var policy = options.policy
-            change(&policy)
-            return Result { () throws(CacheError) in try options.with(policy) }
-        }
-        if let policy = try? function.options.get().policy { function.coder = withPolicy(policy) }
-        return function
-    }
-
     /// The cached results of many argument lists, or else the function's, which are cached: each as by a call of its own,
     /// and all at the same time. See the article *Batches*.
     ///
@@ -133,6 +146,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
 
     @inlinable
     func values(of argumentLists: [(repeat each Argument)]) async throws -> BatchValues<Value> {
+        if hasGroupsOfArguments { return try await valuesOneByOne(of: argumentLists) }
         var keys: [StoreKey] = []
         keys.reserveCapacity(argumentLists.count)
         for arguments in argumentLists { keys.append(try key(repeat each arguments)) }
@@ -261,6 +275,8 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     // Not inlined: all that it needs would be kept in the frame of the caller, which is in its task's memory.
     @inlinable @inline(never)
     func entry(_ arguments: repeat each Argument) throws -> CacheEntry {
-        try options.get().entry(key(repeat each arguments))
+        let key = try key(repeat each arguments)
+        if hasGroupsOfArguments { return try entry(key, repeat each arguments) }
+        return try options.get().entry(key)
     }
 }

@@ -18,7 +18,30 @@ final class FunctionRegistry: Sendable {
     /// Names that are made from data could be any number. What comes after so many is not looked at.
     private static let most = 10_000
 
+    private struct Model {
+        var function: Function
+        var terms: FunctionTerms
+        var made: any Sendable
+    }
+
     private let functions = Mutex<[String: [Function]]>([:])
+    /// The last cached function of each name, without what it calls.
+    private let models = Mutex<[String: Model]>([:])
+
+    /// What was made of the same function with the same terms before.
+    func model(of function: Function, named name: String, _ terms: FunctionTerms) -> (any Sendable)? {
+        models.withLock { models in
+            guard let model = models[name], model.function == function, model.terms == terms else { return nil }
+            return model.made
+        }
+    }
+
+    func keep(_ made: any Sendable, modelOf function: Function, named name: String, _ terms: FunctionTerms) {
+        models.withLock { models in
+            guard models[name] != nil || models.count < Self.most else { return }
+            models[name] = Model(function: function, terms: terms, made: made)
+        }
+    }
 
     /// Enters a function, and says what is wrong if another one has its name. Of the same function that is said once.
     func enter(_ function: Function, named name: String) -> CacheError? {

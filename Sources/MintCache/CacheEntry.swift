@@ -11,13 +11,28 @@ public struct CacheEntry: Sendable {
         /// What all loads of the function have to pass.
         let gate: LoadGate?
 
-        private init(_ options: Options, _ policy: CachePolicy) {
-            (function, groups, gate) = (options.function, options.groups, options.gate)
-            self.policy = policy.bounded
+        private init(_ options: Options, policy: CachePolicy, groups: [StoreKey]) {
+            (function, gate) = (options.function, options.gate)
+            self.policy = policy
+            self.groups = groups
         }
 
         /// The same with another policy. What loads have to pass stays.
-        public func with(_ policy: CachePolicy) -> Options { Options(self, policy) }
+        public func with(_ policy: CachePolicy) -> Options {
+            Options(self, policy: policy.bounded, groups: groups)
+        }
+
+        /// The same with other groups.
+        ///
+        /// - Precondition: there are at most 255.
+        public func with(groups: [StoreKey]) -> Options {
+            precondition(groups.count <= EnvelopeCoding.maximumStamps, "a value can be in at most 255 groups")
+            return Options(self, policy: policy, groups: Self.inOrder(groups))
+        }
+
+        private static func inOrder(_ groups: [StoreKey]) -> [StoreKey] {
+            Set(groups).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+        }
 
         /// Makes options.
         ///
@@ -27,7 +42,7 @@ public struct CacheEntry: Sendable {
             function: String = "", groups: [StoreKey] = [], policy: CachePolicy, limitsLoads: Bool = false
         ) {
             self.function = function
-            self.groups = Set(groups).sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) }
+            self.groups = Self.inOrder(groups)
             self.policy = policy.bounded
             gate = limitsLoads ? policy.gate : nil
             precondition(

@@ -33,18 +33,30 @@ public struct CacheKeyBuilder {
         bytes.append(contentsOf: head)
     }
 
+    /// What the keys of a function begin with that has one more part before its arguments.
+    static func head(_ head: [UInt8], with component: some CacheKeyComponent) throws(CacheError) -> [UInt8] {
+        var builder = CacheKeyBuilder(head: head)
+        builder.element(component)
+        builder.separate()
+        try builder.check()
+        return builder.bytes
+    }
+
     /// Closes an argument list, and returns the key.
     ///
     /// - Throws: ``CacheError`` with code `invalidKey`.
     @usableFromInline
     consuming func key() throws -> StoreKey {
-        if let misfit {
-            throw CacheError(
-                .invalidKey,
-                "\(misfit.type) appended \(misfit.parts) parts to a key: its appendCacheKey(to:) must call append once")
-        }
+        try check()
         bytes.append(UInt8(ascii: ")"))
         return KeySpace.key(bytes)
+    }
+
+    private func check() throws(CacheError) {
+        guard let misfit else { return }
+        throw CacheError(
+            .invalidKey,
+            "\(misfit.type) appended \(misfit.parts) parts to a key: its appendCacheKey(to:) must call append once")
     }
 
     /// Appends one part: another component's, as it is.

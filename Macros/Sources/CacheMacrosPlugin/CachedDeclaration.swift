@@ -1,0 +1,135 @@
+import SwiftSyntax
+import SwiftSyntaxMacros
+
+/// A function that is to be cached.
+struct CachedDeclaration {
+    struct Parameter {
+        /// What the caller writes; `nil` for nothing.
+        var label: String?
+        /// What it is called in the function.
+        var name: String
+        var type: String
+    }
+
+    let name: String
+    /// The names of the types that it is in, and its own.
+    let path: String
+    let parameters: [Parameter]
+    let parameterClause: String
+    let result: String
+    /// Its access, and whether it is static.
+    let modifiers: [String]
+    /// Those of its attributes that its peers are to have, each with a line break.
+    let attributes: String
+    let throwsErrors: Bool
+    let waits: Bool
+    /// Whether it is a method of a value or an object.
+    let capturesSelf: Bool
+    /// Whether its handle can be stored.
+    let storesHandle: Bool
+
+    init(_ declaration: some DeclSyntaxProtocol, at node: AttributeSyntax, in context: some MacroExpansionContext) throws {
+        guard let function = declaration.as(FunctionDeclSyntax.self) else {
+            throw Problem(node, "@Cached is for functions: cache the result of one that makes this value")
+        }
+        if let generics = function.genericParameterClause {
+            throw Problem(
+                generics,
+                "the types of a generic function are not in its keys: write `cache.cached` for each type, with a name of its own")
+        }
+        if let mutating = function.modifiers.first(where: { $0.name.tokenKind == .keyword(.mutating) }) {
+            throw Problem(
+                mutating, "a mutating function has an effect that a cached result would not have",
+                fix: (
+                    "remove 'mutating'", Syntax(function.modifiers),
+                    Syntax(function.modifiers.filter { $0.name.tokenKind != .keyword(.mutating) })
+                ))
+        }
+        guard let returned = function.signature.returnClause?.type,
+            !["Void", "()"].contains(returned.trimmedDescription)
+        else { throw Problem(function.name, "a function that returns nothing has no result to cache") }
+        if returned.is(SomeOrAnyTypeSyntax.self) {
+            throw Problem(returned, "name the type that is returned: it is to be encoded and decoded")
+        }
+        name = function.name.text
+        result = returned.trimmedDescription
+        parameters = try function.signature.parameterClause.parameters.map(Self.parameter)
+        parameterClause = function.signature.parameterClause.trimmedDescription
+        throwsErrors = function.signature.effectSpecifiers?.throwsClause != nil
+        waits = function.signature.effectSpecifiers?.asyncSpecifier != nil
+        let types = context.lexicalContext.reversed().compactMap(Self.typeName)
+        path = (types + [function.name.text]).joined(separator: ".")
+        let isStatic = function.modifiers.contains {
+            [.keyword(.static), .keyword(.class)].contains($0.name.tokenKind)
+        }
+        let isInType = !types.isEmpty
+        capturesSelf = isInType && !isStatic
+        storesHandle = !isInType || isStatic && !context.lexicalContext.contains(where: Self.isGeneric)
+        modifiers = function.modifiers.compactMap { modifier in
+            switch modifier.name.tokenKind {
+            case .keyword(.public), .keyword(.package), .keyword(.internal), .keyword(.fileprivate), .keyword(.private):
+                modifier.trimmedDescription
+            case .keyword(.open): "public"
+            case .keyword(.static), .keyword(.class): "static"
+            case .keyword(.nonisolated): modifier.trimmedDescription
+            default: nil
+            }
+        }
+        attributes = function.attributes.compactMap { element in
+            guard let attribute = element.as(AttributeSyntax.self) else { return nil }
+            let name = attribute.attributeName.trimmedDescription
+            return name == "available" || name.hasSuffix("Actor") ? attribute.trimmedDescription + "\n" : nil
+        }.joined()
+        if isInType, !isStatic, capturesSelf, context.lexicalContext.first?.is(ProtocolDeclSyntax.self) == true {
+            throw Problem(node, "a requirement of a protocol has no body to cache: put @Cached on what implements it")
+        }
+    }
+
+    private static func parameter(_ parameter: FunctionParameterSyntax) throws -> Parameter {
+        let name = parameter.secondName ?? parameter.firstName
+        if let ellipsis = parameter.ellipsis {
+            throw Problem(ellipsis, "a variadic parameter cannot be part of a key: take an array")
+        }
+        if name.tokenKind == .wildcard {
+            throw Problem(
+                name, "give this parameter a name: it is part of the key",
+                fix: (
+                    "name it 'value'", Syntax(name),
+                    Syntax(name.with(\.tokenKind, .identifier(parameter.secondName == nil ? "_ value" : "value")))
+                ))
+        }
+        var type = parameter.type
+        if let attributed = type.as(AttributedTypeSyntax.self) {
+            for specifier in attributed.specifiers {
+                guard let specifier = specifier.as(SimpleTypeSpecifierSyntax.self) else { continue }
+                guard specifier.specifier.tokenKind != .keyword(.inout) else {
+                    throw Problem(
+                        specifier.specifier, "an inout parameter has an effect that a cached result would not have")
+                }
+            }
+            type = attributed.baseType
+        }
+        if type.is(FunctionTypeSyntax.self) {
+            throw Problem(type, "a function cannot be part of a key: take a value that says what it does")
+        }
+        if type.is(SomeOrAnyTypeSyntax.self) {
+            throw Problem(type, "name the type of this parameter: it is part of the key")
+        }
+        let label = parameter.firstName.tokenKind == .wildcard ? nil : parameter.firstName.text
+        return Parameter(label: label, name: name.text, type: type.trimmedDescription)
+    }
+
+    private static func typeName(_ syntax: Syntax) -> String? {
+        if let type = syntax.as(ExtensionDeclSyntax.self) { return type.extendedType.trimmedDescription }
+        if let type = syntax.asProtocol((any NamedDeclSyntax).self), syntax.isProtocol((any DeclGroupSyntax).self) {
+            return type.name.text
+        }
+        return nil
+    }
+
+    /// Whether a type is generic, or may be: that cannot be seen of an extension's.
+    private static func isGeneric(_ syntax: Syntax) -> Bool {
+        syntax.is(ExtensionDeclSyntax.self)
+            || syntax.asProtocol((any WithGenericParametersSyntax).self)?.genericParameterClause != nil
+    }
+}

@@ -1,0 +1,96 @@
+import SwiftDiagnostics
+public import SwiftSyntax
+import SwiftSyntaxBuilder
+public import SwiftSyntaxMacros
+
+/// `@Cached`: makes a cached function and a method that calls it, beside a function.
+public struct CachedMacro: PeerMacro {
+    public static func expansion(
+        of node: AttributeSyntax, providingPeersOf declaration: some DeclSyntaxProtocol,
+        in context: some MacroExpansionContext
+    ) throws -> [DeclSyntax] {
+        do {
+            let function = try CachedDeclaration(declaration, at: node, in: context)
+            let arguments = try CachedArguments(node, of: function)
+            return Expansion(function: function, arguments: arguments).declarations
+        } catch let problem as Problem {
+            context.diagnose(problem.diagnostic)
+            return []
+        }
+    }
+}
+
+/// What the macro makes.
+private struct Expansion {
+    let function: CachedDeclaration
+    let arguments: CachedArguments
+
+    var declarations: [DeclSyntax] { arguments.hasHandle ? [method, handle] : [methodAlone] }
+
+    private var access: String { function.modifiers.map { $0 + " " }.joined() }
+
+    private var handleName: String { function.name + "Cache" }
+
+    private var types: String { (function.parameters.map(\.type) + [function.result]).joined(separator: ", ") }
+
+    private var names: String { function.parameters.map(\.name).joined(separator: ", ") }
+
+    private var signature: String {
+        "\(function.attributes)\(access)func \(function.name)Cached\(function.parameterClause) async throws -> \(function.result)"
+    }
+
+    private var method: DeclSyntax {
+        """
+        \(raw: signature) {
+            try await \(raw: handleName)(\(raw: names))
+        }
+        """
+    }
+
+    private var methodAlone: DeclSyntax {
+        """
+        \(raw: signature) {
+            let cached: CachedFunction<\(raw: types)> = \(raw: cached)
+            return try await cached(\(raw: names))
+        }
+        """
+    }
+
+    private var handle: DeclSyntax {
+        if function.storesHandle {
+            return """
+                \(raw: function.attributes)\(raw: access)let \(raw: handleName): CachedFunction<\(raw: types)> = \(raw: cached)
+                """
+        }
+        return """
+            \(raw: function.attributes)\(raw: access)var \(raw: handleName): CachedFunction<\(raw: types)> {
+                \(raw: cached)
+            }
+            """
+    }
+
+    /// The cached function, as one would write it by hand.
+    private var cached: String {
+        let parameters = function.parameters.map { "\($0.name): \($0.type)" }.joined(separator: ", ")
+        let call = function.parameters.map { $0.label.map { "\($0): " } ?? "" + "" }
+        let passed = zip(call, function.parameters).map { $0 + $1.name }.joined(separator: ", ")
+        let captures = function.capturesSelf ? "[self] " : ""
+        let effects = (function.throwsErrors ? "try " : "") + (function.waits ? "await " : "")
+        var text = """
+            \(arguments.cache ?? "cache").cached(\(([arguments.name] + arguments.passedOn).joined(separator: ", "))) { \
+            \(captures)(\(parameters)) in
+                \(effects)\(function.name)(\(passed))
+            }
+            """
+        if !arguments.templates.isEmpty {
+            text += """
+
+                .grouped { \(names) in
+                    [\(arguments.templates.joined(separator: ", "))]
+                }
+                """
+        }
+        if let keyPath = arguments.keyPath { text += "\n.keyed(by: self[keyPath: \(keyPath)])" }
+        return text
+    }
+}

@@ -1,0 +1,121 @@
+import CacheMacros
+import CacheUtilsTesting
+import Synchronization
+import Testing
+
+private final class Loads: Sendable {
+    private let count = Atomic(0)
+
+    var value: Int { count.load(ordering: .relaxed) }
+
+    func next() -> Int { count.add(1, ordering: .relaxed).newValue }
+}
+
+private struct Cities: Sendable {
+    let cache: Cache
+    let loads = Loads()
+
+    @Cached(ttl: .seconds(60), groups: ["cities", "country:{country}"])
+    func city(_ slug: String, country: String = "fr") async throws -> String {
+        "\(slug), \(country), \(loads.next())"
+    }
+
+    @Cached("best", ttl: .seconds(60))
+    func best() -> Int { loads.next() }
+}
+
+private struct User: Sendable {
+    let id: Int
+    let cache: Cache
+
+    @Cached(ttl: .seconds(60), keyedBy: \User.id)
+    func profile() async -> String { "user \(id)" }
+}
+
+private actor Store {
+    private let cache: Cache
+    private var count = 0
+
+    init(cache: Cache) { self.cache = cache }
+
+    @Cached(ttl: .seconds(60))
+    func next(_ name: String) async -> Int {
+        count += 1
+        return count
+    }
+}
+
+private enum Prices {
+    static let cache = Cache(store: InMemoryStore(), namespace: "prices")
+    static let loads = Loads()
+
+    @Cached(ttl: .seconds(60), nilFor: .seconds(5))
+    static func price(of item: String, in currency: String = "EUR") async throws -> Int? { loads.next() }
+}
+
+extension Prices {
+    @Cached(ttl: .seconds(60))
+    fileprivate static func rate(_ currency: String) throws -> Int { loads.next() }
+
+    @Cached("Prices.rateOnDay", in: Prices.cache, ttl: .seconds(60), hasHandle: false)
+    fileprivate static func rate(_ currency: String, on day: Int) throws -> Int { loads.next() }
+}
+
+private let globalCache = Cache(store: InMemoryStore(), namespace: "global")
+private let globalLoads = Loads()
+
+@Cached(in: globalCache, ttl: .seconds(60), groups: ["answers"])
+private func answer(to question: String) async throws -> Int { globalLoads.next() }
+
+@Suite("@Cached")
+struct CachedUseTests {
+    private let cache = Cache(store: InMemoryStore(), namespace: "test")
+
+    @Test("makes a method with the same labels and defaults, and a handle")
+    func method() async throws {
+        let cities = Cities(cache: cache)
+        #expect(try await cities.cityCached("paris") == "paris, fr, 1")
+        // Written or defaulted, it is the same key.
+        #expect(try await cities.cityCached("paris", country: "fr") == "paris, fr, 1")
+        #expect(try await cities.cityCached("rome", country: "it") == "rome, it, 2")
+        try await cities.cityCache.invalidate("paris", "fr")
+        await cache.drain()
+        #expect(try await cities.cityCached("paris") == "paris, fr, 3")
+        try await cache.invalidate(group: "country:it")
+        #expect(try await cities.cityCache.peek("rome", "it") == nil)
+        #expect(try cities.cityCache.key("paris", "fr").description == "test:1:Cities.city(\"paris\",\"fr\")")
+        #expect(try await cities.bestCached() == 4)
+        #expect(try await cities.bestCached() == 4)
+        #expect(try cities.bestCache.key().description == "test:1:best()")
+        // The function itself is as it was.
+        #expect(try await cities.city("paris") == "paris, fr, 5")
+    }
+
+    @Test("puts a part of self into the key where it is told to")
+    func keyed() async throws {
+        let users = [User(id: 1, cache: cache), User(id: 2, cache: cache)]
+        #expect(try await users[0].profileCached() == "user 1")
+        #expect(try await users[1].profileCached() == "user 2")
+        try await users[0].profileCache.invalidate()
+        #expect(try await users[1].profileCache.peek() == "user 2")
+    }
+
+    @Test("is for actors, enums, extensions and global functions, too")
+    func places() async throws {
+        let store = Store(cache: cache)
+        #expect(try await store.nextCached("a") == 1)
+        #expect(try await store.nextCached("a") == 1)
+        #expect(try await store.nextCache.peek("a") == 1)
+        #expect(try await Prices.priceCached(of: "tea") == 1)
+        #expect(try await Prices.priceCached(of: "tea", in: "EUR") == 1)
+        #expect(try await Prices.rateCached("EUR") == 2)
+        #expect(try await Prices.rateCached("EUR", on: 1) == 3)
+        #expect(try await Prices.rateCached("EUR", on: 1) == 3)
+        #expect(try await Prices.rateCache("EUR") == 2)
+        #expect(try await answerCached(to: "life") == 1)
+        #expect(try await answerCached(to: "life") == 1)
+        try await globalCache.invalidate(group: "answers")
+        #expect(try await answerCache("life") == 2)
+        #expect(try await answerCache.many(["life", "else"]) == [2, 3])
+    }
+}

@@ -1,10 +1,10 @@
 # The tasks of this package. `make` alone lists them.
 
 STORE ?= memory
-SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Verification/Soak Verification/PublicSurface Benchmarks/Package.swift Benchmarks/Sources
+SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Verification/Soak Verification/PublicSurface Benchmarks/Package.swift Benchmarks/Sources Macros/Package.swift Macros/Sources Macros/Tests
 
 .DEFAULT_GOAL := help
-.PHONY: api help setup build demo test test-release test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
+.PHONY: api help setup build demo test test-release test-macros test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -34,6 +34,11 @@ test-release: setup ## run the tests of resuming tasks in optimized code, and th
 	@scripts/setup zstd
 	swift test --configuration release --traits Zstd -Xswiftc -enable-testing --scratch-path .build-release \
 		--filter 'ResumptionTests|ReadyCallsTests|CallTests|ConversationTests|BusyTaskTests|CompressionTests'
+
+# Whoever does not ask for the macro fetches and builds no swift-syntax.
+test-macros: setup ## run the tests of @Cached, which is a package of its own
+	@if swift package show-dependencies | grep -q swift-syntax; then echo "the package fetches swift-syntax" >&2; exit 1; fi
+	swift test --package-path Macros
 
 # The interleavings run on one thread, and so many schedules would take too long. The suites that start servers run one
 # after the other: a sanitizer makes all of them together too slow for what they wait for.

@@ -42,6 +42,7 @@ let package = Package(
             dependencies: [
                 "CacheMacros", "CacheMacrosPlugin",
                 .product(name: "CacheUtilsTesting", package: "swift-cache-utils"),
+                .product(name: "SwiftSyntaxMacroExpansion", package: "swift-syntax"),
                 .product(name: "SwiftSyntaxMacrosGenericTestSupport", package: "swift-syntax"),
             ],
             swiftSettings: settings

@@ -67,7 +67,8 @@ struct CachedArguments {
             case ("{", nil): name = ""
             case ("}", let found?):
                 guard names.contains(found) else {
-                    let known = names.isEmpty ? "it has none" : "write " + names.map { "{\($0)}" }.joined(separator: " or ")
+                    let known =
+                        names.isEmpty ? "it has none" : "write " + names.map { "{\($0)}" }.joined(separator: " or ")
                     var fix: (text: String, old: Syntax, new: Syntax)?
                     if names.count == 1 {
                         let mended = text.replacing("{\(found)}", with: "{\(names[0])}")

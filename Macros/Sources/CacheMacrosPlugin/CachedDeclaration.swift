@@ -28,21 +28,23 @@ struct CachedDeclaration {
     /// Whether its handle can be stored.
     let storesHandle: Bool
 
-    init(_ declaration: some DeclSyntaxProtocol, at node: AttributeSyntax, in context: some MacroExpansionContext) throws {
+    init(_ declaration: some DeclSyntaxProtocol, at node: AttributeSyntax, in context: some MacroExpansionContext)
+        throws
+    {
         guard let function = declaration.as(FunctionDeclSyntax.self) else {
             throw Problem(node, "@Cached is for functions: cache the result of one that makes this value")
         }
         if let generics = function.genericParameterClause {
             throw Problem(
                 generics,
-                "the types of a generic function are not in its keys: write `cache.cached` for each type, with a name of its own")
+                "the types of a generic function are not in its keys: write `cache.cached` for each type, with a name of its own"
+            )
         }
         if let mutating = function.modifiers.first(where: { $0.name.tokenKind == .keyword(.mutating) }) {
             throw Problem(
                 mutating, "a mutating function has an effect that a cached result would not have",
                 fix: (
-                    "remove 'mutating'", Syntax(function.modifiers),
-                    Syntax(function.modifiers.filter { $0.name.tokenKind != .keyword(.mutating) })
+                    "remove 'mutating'", Syntax(function), Syntax(Self.notMutating(function, mutating))
                 ))
         }
         guard let returned = function.signature.returnClause?.type,
@@ -83,6 +85,15 @@ struct CachedDeclaration {
         if isInType, !isStatic, capturesSelf, context.lexicalContext.first?.is(ProtocolDeclSyntax.self) == true {
             throw Problem(node, "a requirement of a protocol has no body to cache: put @Cached on what implements it")
         }
+    }
+
+    private static func notMutating(
+        _ function: FunctionDeclSyntax, _ mutating: DeclModifierSyntax
+    ) -> FunctionDeclSyntax {
+        var function = function
+        function.modifiers = function.modifiers.filter { $0 != mutating }
+        if function.modifiers.isEmpty { function.funcKeyword.leadingTrivia = mutating.leadingTrivia }
+        return function
     }
 
     private static func parameter(_ parameter: FunctionParameterSyntax) throws -> Parameter {

@@ -40,34 +40,36 @@ private struct Expansion {
     }
 
     private var method: DeclSyntax {
-        """
-        \(raw: signature) {
-            try await \(raw: handleName)(\(raw: names))
-        }
-        """
+        let text = """
+            \(signature) {
+                try await \(handleName)(\(names))
+            }
+            """
+        return "\(raw: text)"
     }
 
     private var methodAlone: DeclSyntax {
-        """
-        \(raw: signature) {
-            let cached: CachedFunction<\(raw: types)> = \(raw: cached)
-            return try await cached(\(raw: names))
-        }
-        """
+        let text = """
+            \(signature) {
+                let cached: CachedFunction<\(types)> = \(indented(cached))
+                return try await cached(\(names))
+            }
+            """
+        return "\(raw: text)"
     }
 
     private var handle: DeclSyntax {
-        if function.storesHandle {
-            return """
-                \(raw: function.attributes)\(raw: access)let \(raw: handleName): CachedFunction<\(raw: types)> = \(raw: cached)
-                """
-        }
-        return """
-            \(raw: function.attributes)\(raw: access)var \(raw: handleName): CachedFunction<\(raw: types)> {
-                \(raw: cached)
+        let type = "\(handleName): CachedFunction<\(types)>"
+        if function.storesHandle { return "\(raw: "\(function.attributes)\(access)let \(type) = \(cached)")" }
+        let text = """
+            \(function.attributes)\(access)var \(type) {
+                \(indented(cached))
             }
             """
+        return "\(raw: text)"
     }
+
+    private func indented(_ text: String) -> String { text.replacing("\n", with: "\n    ") }
 
     /// The cached function, as one would write it by hand.
     private var cached: String {

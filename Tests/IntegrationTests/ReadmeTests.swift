@@ -48,47 +48,38 @@ private func quickStart() async throws {
     // README.md: end
 }
 
-private struct CityDatabase: Sendable {
-    struct City: Codable, Sendable {
-        var slug: String
-    }
-
-    func city(slug: String) async throws -> City { City(slug: slug) }
-    func cities(slugs: [String]) async throws -> [City] { slugs.map { City(slug: $0) } }
-}
-
-private func batches(_ cache: Cache, _ database: CityDatabase) async throws {
-    // Sources/CacheUtils/CacheUtils.docc/Batches.md: quick start
-    let city = cache.cached("City.get", ttl: .seconds(86_400), groups: ["cities"]) { (slug: String) in
-        try await database.city(slug: slug)
-    } loadMany: { slugs in
-        let rows = try await database.cities(slugs: slugs)
-        let bySlug = Dictionary(rows.map { ($0.slug, $0) }) { first, _ in first }
-        return slugs.map { bySlug[$0] }
-    }
-
-    let page = try await city.many(["paris", "lyon", "nice"])
-    // Sources/CacheUtils/CacheUtils.docc/Batches.md: end
-    _ = page
-}
-
 @Suite("The README")
 struct ReadmeTests {
     private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    @Test(
-        "and the articles have the code that is compiled here",
-        arguments: ["README.md", "Sources/CacheUtils/CacheUtils.docc/Batches.md"])
-    func quickStart(path: String) throws {
-        let readme = try String(contentsOf: root.appending(path: path), encoding: .utf8)
+    @Test("has the code that is compiled here")
+    func quickStart() throws {
+        let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
         let source = try String(contentsOfFile: #filePath, encoding: .utf8)
-        let compiled = try #require(source.split(separator: "    // \(path): quick start\n").last)
-        let lines = try #require(compiled.split(separator: "    // \(path): end").first)
-            .split(separator: "\n", omittingEmptySubsequences: false)
+        let compiled = try #require(source.split(separator: "    // README.md: quick start\n").last)
+        let lines = try #require(compiled.split(separator: "    // README.md: end").first)
+        #expect(readme.contains(outdented(String(lines)).trimmingCharacters(in: .whitespacesAndNewlines)))
+    }
+
+    @Test(
+        "and the articles have code that is compiled in ArticleSnippets.swift",
+        arguments: ["Batches", "Policies", "Codecs", "MigratingFromDjangoCacheUtils"])
+    func articles(name: String) throws {
+        let path = "Sources/CacheUtils/CacheUtils.docc/\(name).md"
+        let article = try String(contentsOf: root.appending(path: path), encoding: .utf8)
+        let source = try String(
+            contentsOf: root.appending(path: "Tests/IntegrationTests/ArticleSnippets.swift"), encoding: .utf8)
+        let compiled = outdented(outdented(source))
+        let snippets = article.matches(of: /(?s)```swift\n(.*?)\n```/)
+        #expect(snippets.count > 0)
+        for snippet in snippets { #expect(compiled.contains(snippet.1), "\(snippet.1)") }
+    }
+
+    private func outdented(_ source: String) -> String {
+        source.split(separator: "\n", omittingEmptySubsequences: false)
             .map { $0.hasPrefix("    ") ? String($0.dropFirst(4)) : String($0) }
-        #expect(lines.count > 5)
-        #expect(readme.contains(lines.joined(separator: "\n").trimmingCharacters(in: .whitespacesAndNewlines)))
+            .joined(separator: "\n")
     }
 
     @Test("names only files and targets that there are")

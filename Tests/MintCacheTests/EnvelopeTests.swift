@@ -24,7 +24,12 @@ struct EnvelopeTests {
         expired.isExpired = true
         var stale = record()
         stale.isExpired = true
+        let group = OwnGroup(key: StoreKey(trusted: Array("shop:@a".utf8)), stamp: GroupStamp(hard: 8, soft: 9))
+        var (grouped, lasting) = (record(list: 1, claim: lease, stamps: 2), record())
+        grouped.terms = ValueTerms(staleFor: nil, groups: [group, group])
+        lasting.terms = ValueTerms(staleFor: .seconds(5), groups: [])
         return [
+            .value(grouped), .value(lasting),
             .mark(settlingUntil: WallTime(microseconds: 77)), .pending(expired, stamps: [GroupStamp(hard: 1, soft: 2)]),
             .value(record(isSettling: true, list: .max, claim: expired, stamps: 2)), .value(record(list: 1)),
             .value(stale),

@@ -17,7 +17,8 @@ extension Property {
         let envelope = EnvelopeCoding.envelope(in: envelopeBytes[...], for: valueKey)
         decide(about: envelope, under: GroupReading(stamps: [stamp]), at: moment)
         if case .value(let record) = envelope {
-            decide(about: envelope, under: GroupReading(stamps: record.stamps), at: moment)
+            let own = record.terms?.groups.map { Generation(stamp: $0.stamp) }
+            decide(about: envelope, under: GroupReading(stamps: record.stamps, own: own), at: moment)
         }
         guard let envelope else { return nil }
         if EnvelopeCoding.envelope(in: envelopeBytes[...], for: groupKey) != nil { return "it is another key's too" }

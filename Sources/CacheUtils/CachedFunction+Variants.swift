@@ -44,6 +44,8 @@ extension CachedFunction {
     /// let paris = try await city.with { $0.staleFor = .zero }("paris")
     /// ```
     ///
+    /// How many loads may run stays as it was: that is of the function and the cache.
+    ///
     /// - Returns: the function; keep it where it is called often. Options that cannot work are errors of its calls, with code
     ///   `invalidDuration` or `invalidConfiguration`.
     public func with(_ change: (inout CachePolicy) -> Void) -> CachedFunction {

@@ -110,9 +110,12 @@ extension ReadThroughCache {
         do {
             let value = try await CacheLoad.$isSettling.withValue(isSettling) {
                 try await CacheLoad.$report.withValue(failure) {
-                    try await withHardTimeout(entries[0].policy.loadTimeout.hard) {
-                        defer { place.leave() }
-                        return try await load()
+                    // The answers that a loader asks for are not its caller's.
+                    try await AnswerNote.$current.withValue(nil) {
+                        try await withHardTimeout(entries[0].policy.loadTimeout.hard) {
+                            defer { place.leave() }
+                            return try await load()
+                        }
                     }
                 }
             }

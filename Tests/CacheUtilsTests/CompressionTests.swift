@@ -29,6 +29,10 @@ struct CompressionTests {
     func random() throws {
         let codec = DirectCodec<[UInt8]>().compressed(above: 10)
         var generator = SeededGenerator(seed: 1)
+        // Bounds that make no sense are the nearest that do.
+        let odd = DirectCodec<[UInt8]>().compressed(above: -1, level: 1000, maximumSize: 0)
+        #expect(try odd.encode([]) == [0])
+        #expect(throws: ValueTooLarge.self) { try odd.encode([1]) }
         for count in [0, 1, 11, 12, 100, 5000] {
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
             let encoded = try codec.encode(bytes)

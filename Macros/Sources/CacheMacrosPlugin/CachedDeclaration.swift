@@ -12,6 +12,8 @@ struct CachedDeclaration {
     }
 
     let name: String
+    /// The same without backticks.
+    let plainName: String
     /// The names of the types that it is in, and its own.
     let path: String
     let parameters: [Parameter]
@@ -54,13 +56,18 @@ struct CachedDeclaration {
             throw Problem(returned, "name the type that is returned: it is to be encoded and decoded")
         }
         name = function.name.text
+        plainName = name.replacing("`", with: "")
         result = returned.trimmedDescription
         parameters = try function.signature.parameterClause.parameters.map(Self.parameter)
         parameterClause = function.signature.parameterClause.trimmedDescription
         throwsErrors = function.signature.effectSpecifiers?.throwsClause != nil
-        waits = function.signature.effectSpecifiers?.asyncSpecifier != nil
+        // Whoever is isolated is called from elsewhere.
+        waits =
+            function.signature.effectSpecifiers?.asyncSpecifier != nil || Self.isOnActor(function.attributes)
+            || !function.modifiers.contains { [.keyword(.nonisolated), .keyword(.static)].contains($0.name.tokenKind) }
+                && context.lexicalContext.contains(where: Self.isActor)
         let types = context.lexicalContext.reversed().compactMap(Self.typeName)
-        path = (types + [function.name.text]).joined(separator: ".")
+        path = (types + [plainName]).joined(separator: ".")
         let isStatic = function.modifiers.contains {
             [.keyword(.static), .keyword(.class)].contains($0.name.tokenKind)
         }
@@ -136,6 +143,16 @@ struct CachedDeclaration {
             return type.name.text
         }
         return nil
+    }
+
+    /// Whether it is an actor, or on a global one.
+    private static func isActor(_ syntax: Syntax) -> Bool {
+        syntax.is(ActorDeclSyntax.self)
+            || syntax.asProtocol((any WithAttributesSyntax).self).map { isOnActor($0.attributes) } == true
+    }
+
+    private static func isOnActor(_ attributes: AttributeListSyntax) -> Bool {
+        attributes.contains { $0.as(AttributeSyntax.self)?.attributeName.trimmedDescription.hasSuffix("Actor") == true }
     }
 
     /// Whether a type is generic, or may be: that cannot be seen of an extension's.

@@ -5,6 +5,7 @@ public import SwiftSyntaxMacros
 
 /// `@Cached`: makes a cached function and a method that calls it, beside a function.
 public struct CachedMacro: PeerMacro {
+    /// The peers of a function; none, and a diagnostic, for what cannot be cached.
     public static func expansion(
         of node: AttributeSyntax, providingPeersOf declaration: some DeclSyntaxProtocol,
         in context: some MacroExpansionContext
@@ -29,14 +30,14 @@ private struct Expansion {
 
     private var access: String { function.modifiers.map { $0 + " " }.joined() }
 
-    private var handleName: String { function.name + "Cache" }
+    private var handleName: String { function.plainName + "Cache" }
 
     private var types: String { (function.parameters.map(\.type) + [function.result]).joined(separator: ", ") }
 
     private var names: String { function.parameters.map(\.name).joined(separator: ", ") }
 
     private var signature: String {
-        "\(function.attributes)\(access)func \(function.name)Cached\(function.parameterClause) async throws -> \(function.result)"
+        "\(function.attributes)\(access)func \(function.plainName)Cached\(function.parameterClause) async throws -> \(function.result)"
     }
 
     private var method: DeclSyntax {
@@ -51,8 +52,7 @@ private struct Expansion {
     private var methodAlone: DeclSyntax {
         let text = """
             \(signature) {
-                let cached: CachedFunction<\(types)> = \(indented(cached))
-                return try await cached(\(names))
+                try await (\(indented(cached)) as CachedFunction<\(types)>)(\(names))
             }
             """
         return "\(raw: text)"

@@ -81,10 +81,9 @@ struct CachedExpansionTests {
                     static func size() throws -> Int { 1 }
 
                     static func sizeCached() async throws -> Int {
-                        let cached: CachedFunction<Int> = cache.cached("Box.size", ttl: .seconds(60)) { () in
+                        try await (cache.cached("Box.size", ttl: .seconds(60)) { () in
                             try size()
-                        }
-                        return try await cached()
+                        } as CachedFunction<Int>)()
                     }
                 }
                 """)

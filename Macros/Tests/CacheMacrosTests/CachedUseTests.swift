@@ -67,6 +67,20 @@ private let globalLoads = Loads()
 @Cached(in: globalCache, ttl: .seconds(60), groups: ["answers"])
 private func answer(to question: String) async throws -> Int { globalLoads.next() }
 
+@MainActor
+private final class Screen {
+    let cache: Cache
+    let loads = Loads()
+
+    init(cache: Cache) { self.cache = cache }
+
+    @Cached(ttl: .seconds(60))
+    func `default`(cached cache: String) -> Int { loads.next() }
+
+    @Cached("Screen.other", ttl: .seconds(60), hasHandle: false)
+    func other(cached: Int) throws -> Int { loads.next() }
+}
+
 @Suite("@Cached")
 struct CachedUseTests {
     private let cache = Cache(store: InMemoryStore(), namespace: "test")
@@ -98,6 +112,17 @@ struct CachedUseTests {
         #expect(try await users[1].profileCached() == "user 2")
         try await users[0].profileCache.invalidate()
         #expect(try await users[1].profileCache.peek() == "user 2")
+    }
+
+    @Test("is for classes on the main actor, and for names that are in its way")
+    @MainActor
+    func mainActor() async throws {
+        let screen = Screen(cache: cache)
+        #expect(try await screen.defaultCached(cached: "x") == 1)
+        #expect(try await screen.defaultCache("x") == 1)
+        #expect(try screen.defaultCache.key("x").description == "test:1:Screen.default(\"x\")")
+        #expect(try await screen.otherCached(cached: 1) == 2)
+        #expect(try await screen.otherCached(cached: 1) == 2)
     }
 
     @Test("is for actors, enums, extensions and global functions, too")

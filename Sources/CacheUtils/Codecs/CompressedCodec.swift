@@ -15,7 +15,8 @@ extension CacheCodec where Self: Sendable {
     public func compressed(
         above size: Int = 1024, level: Int = 3, maximumSize: Int = 64 << 20
     ) -> any CacheCodec<Value> {
-        CompressedCodec(base: self, size: size, level: Int32(clamping: level), maximumSize: maximumSize)
+        CompressedCodec(
+            base: self, size: max(1, size), level: Int32(clamping: level), maximumSize: max(0, maximumSize))
     }
 }
 

@@ -148,6 +148,50 @@ struct ResultDecidesTests {
         #expect(try await second.value == 3)
     }
 
+    @Test("is for its own call only when it has been loaded and is being stored, too")
+    func landed() async throws {
+        let (gate, loads) = (Gate(), loads)
+        let value = cache.cached("f", ttl: .seconds(60)) { () in
+            // The one that is going to be stored.
+            if loads.value == 1 { store.next(.compareAndSwap, .pauseBefore(gate)) }
+            return Cached(loads.increment(), groups: ["a"])
+        }
+        #expect(try await value() == 2)
+        try await gate.arrival()
+        try await cache.invalidate(group: "a")
+        let call = Task { try await value() }
+        try await eventually { store.count(.get) >= 4 }
+        gate.open()
+        #expect(try await call.value == 3)
+    }
+
+    @Test("that was invalidated by its own group stays so when that is expired")
+    func invalidatedThenExpired() async throws {
+        let value = function(groups: ["a"])
+        #expect(try await call(value) == 2)
+        try await cache.invalidate(group: "a")
+        try await cache.expire(group: "a")
+        #expect(try await value.peek(1) == nil)
+        #expect(try await value(1) == 3)
+    }
+
+    @Test("is not kept longer than the window of an invalidation of its own group")
+    func window() async throws {
+        let value = function(groups: ["a"])
+        try await cache.invalidate(group: "a", settlingFor: .seconds(10))
+        // The group is told by the load: nobody knew of the window when it began.
+        #expect(try await call(value) == 1)
+        #expect(try await value.peek(1) == nil)
+        clock.advance(by: .seconds(11))
+        #expect(try await call(value) == 3)
+        // From then on it is known.
+        try await cache.invalidate(group: "a", settlingFor: .seconds(10))
+        #expect(try await call(value) == 4)
+        #expect(try await value.answer(1).freshFor == .seconds(10))
+        clock.advance(by: .seconds(10))
+        #expect(try await value.peek(1) == nil)
+    }
+
     @Test("with other groups in each load is returned and not stored")
     func restless() async throws {
         let loads = loads

@@ -112,7 +112,9 @@ extension Cache {
     private func function<each Argument: CacheKeyComponent, Value: Sendable>(
         _ name: String, _ terms: FunctionTerms, _ policy: CachePolicy?,
         at position: (file: String, line: UInt, column: UInt), load: CachedFunction<repeat each Argument, Value>.Load,
-        loadMany: (@Sendable @concurrent ([(repeat each Argument)]) async throws -> [LoadedValue<Value>?])?,
+        loadMany: (
+            @Sendable @concurrent ([(repeat each Argument)]) async throws -> [Result<LoadedValue<Value>, any Error>?]
+        )?,
         codec makeCodec: () -> any CacheCodec<Value>, isDefault: Bool
     ) -> CachedFunction<repeat each Argument, Value> {
         var arguments: [ObjectIdentifier] = []
@@ -164,14 +166,15 @@ extension Cache {
 }
 
 /// A loader of many that returns what another one does, in the engine's terms.
-private func loadedMany<Lists, Result: Sendable, Value: Sendable>(
-    _ many: (@Sendable @concurrent (Lists) async throws -> [Result?])?,
-    _ loaded: @escaping @Sendable (Result) throws -> LoadedValue<Value>
-) -> (@Sendable @concurrent (Lists) async throws -> [LoadedValue<Value>?])? {
+private func loadedMany<Lists, Returned: Sendable, Value: Sendable>(
+    _ many: (@Sendable @concurrent (Lists) async throws -> [Returned?])?,
+    _ loaded: @escaping @Sendable (Returned) throws -> LoadedValue<Value>
+) -> (@Sendable @concurrent (Lists) async throws -> [Result<LoadedValue<Value>, any Error>?])? {
     guard let many else { return nil }
     return { lists in
-        var values: [LoadedValue<Value>?] = []
-        for value in try await many(lists) { values.append(try value.map(loaded)) }
+        var values: [Result<LoadedValue<Value>, any Error>?] = []
+        // What is wrong with one is that one's error.
+        for value in try await many(lists) { values.append(value.map { value in .init { try loaded(value) } }) }
         return values
     }
 }

@@ -119,8 +119,11 @@ public struct Cache: Sendable {
         fatalError("\(place()): \(error.message)")
     }
 
-    /// A cache that caches nothing: every call is its loader's, and invalidating does nothing.
-    public static let disabled = Cache(store: InMemoryStore(capacity: 0), namespace: "disabled", isDisabled: true)
+    /// A cache that caches nothing: every call is its loader's, and invalidating does nothing. A new one each time, so that
+    /// nobody shares loads with another who uses one.
+    public static var disabled: Cache {
+        Cache(store: InMemoryStore(capacity: 0), namespace: "disabled", isDisabled: true)
+    }
 
     /// Whether the environment variable `SWIFT_CACHE_DISABLED` of this process is `1` or `true`.
     public static var isDisabledByEnvironment: Bool {

@@ -8,23 +8,24 @@ extension CachedFunction {
 
     @usableFromInline
     func entry(_ key: StoreKey, _ arguments: repeat each Argument) throws -> CacheEntry {
-        let groups = try argumentGroups?.of(repeat each arguments).map { try load.keys.key(ofGroup: $0) } ?? []
+        let groups = try argumentGroups?.all(repeat each arguments).map { try load.keys.key(ofGroup: $0) } ?? []
         return try options.get().entry(key, groups: groups)
     }
 
-    /// Each by a call of its own, all at the same time: their groups differ.
+    /// Each by a call of its own, since their groups differ, sixteen at a time.
     @usableFromInline
     func valuesOneByOne(of argumentLists: [(repeat each Argument)]) async throws -> BatchValues<Value> {
         try await withThrowingTaskGroup(of: (Int, Result<Value, any Error>).self) { group in
+            var results = [Result<Value, any Error>](
+                repeating: .failure(CancellationError()), count: argumentLists.count)
             for number in argumentLists.indices {
+                if number >= 16, let (number, result) = try await group.next() { results[number] = result }
                 group.addTask {
                     do { return (number, .success(try await call(of: argumentLists, number))) } catch {
                         return (number, .failure(error))
                     }
                 }
             }
-            var results = [Result<Value, any Error>](
-                repeating: .failure(CancellationError()), count: argumentLists.count)
             for try await (number, result) in group { results[number] = result }
             try Task.checkCancellation()
             return BatchValues(results)
@@ -70,13 +71,13 @@ extension CachedFunction {
     /// ```
     ///
     /// They are known before anything is loaded, so a hit is one exchange, as with other groups. ``many(_:)`` calls such a
-    /// function for each argument list by itself.
+    /// function for each argument list by itself, sixteen at a time, and has no use for its `loadMany`.
     ///
     /// - Parameter groups: the same groups for the same arguments in every process. A group without a name is an error of the
     ///   call, with code `invalidKey`.
     public func grouped(by groups: @escaping @Sendable (repeat each Argument) -> [String]) -> CachedFunction {
         var function = self
-        function.argumentGroups = ArgumentGroups(of: groups)
+        function.argumentGroups = ArgumentGroups(before: argumentGroups, of: groups)
         return function
     }
 

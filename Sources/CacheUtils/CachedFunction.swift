@@ -16,7 +16,9 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
         @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [Cached<Value>?]
 
     typealias LoadMany =
-        @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [LoadedValue<Value>?]
+        @Sendable @concurrent (_ argumentLists: [(repeat each Argument)]) async throws -> [Result<
+            LoadedValue<Value>, any Error
+        >?]
 
     /// The function itself, of one kind or the other. An enum cannot be generic in a pack.
     @usableFromInline
@@ -68,7 +70,19 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
 
     // A variadic function by itself cannot be optional.
     struct ArgumentGroups: Sendable {
-        let of: @Sendable (repeat each Argument) -> [String]
+        private let before: [ArgumentGroups]
+        private let of: @Sendable (repeat each Argument) -> [String]
+
+        init(before: ArgumentGroups?, of groups: @escaping @Sendable (repeat each Argument) -> [String]) {
+            self.before = before.map { [$0] } ?? []
+            of = groups
+        }
+
+        func all(_ arguments: repeat each Argument) -> [String] {
+            var all = of(repeat each arguments)
+            for groups in before { all += groups.all(repeat each arguments) }
+            return all
+        }
     }
 
     init(

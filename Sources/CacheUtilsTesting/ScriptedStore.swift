@@ -64,6 +64,11 @@ public final class ScriptedStore: CacheStore {
     /// The failure of a scripted step.
     public struct Failure: Error, Sendable {}
 
+    /// What this store and its parts have in common.
+    private final class Script: Sendable {
+        let state = Mutex(State())
+    }
+
     private struct State {
         var script: [Operation: [Step]] = [:]
         var counts: [Operation: Int] = [:]
@@ -72,7 +77,7 @@ public final class ScriptedStore: CacheStore {
 
     private let base: any CacheStore
     private let tellsIDs: Bool
-    private let state = Mutex(State())
+    private let script: Script
 
     /// Makes a store on another one.
     ///
@@ -81,30 +86,58 @@ public final class ScriptedStore: CacheStore {
     public init(_ base: any CacheStore, tellsIDs: Bool = false) {
         self.base = base
         self.tellsIDs = tellsIDs
+        script = Script()
+    }
+
+    private init(_ part: StorePart, of store: ScriptedStore) {
+        (base, tellsIDs, script) = (part.store, store.tellsIDs, store.script)
+    }
+
+    private func scripted(_ part: StorePart) -> StorePart {
+        StorePart(id: part.id, store: ScriptedStore(part, of: self))
     }
 
     /// Says what is to happen to the next operation of a kind that has nothing scripted yet.
     public func next(_ operation: Operation, _ step: Step) {
-        state.withLock { $0.script[operation, default: []].append(step) }
+        script.state.withLock { $0.script[operation, default: []].append(step) }
     }
 
     /// Whether every operation fails.
-    public func setDown(_ isDown: Bool) { state.withLock { $0.isDown = isDown } }
+    public func setDown(_ isDown: Bool) { script.state.withLock { $0.isDown = isDown } }
 
     /// How many operations of a kind there were.
-    public func count(_ operation: Operation) -> Int { state.withLock { $0.counts[operation, default: 0] } }
+    public func count(_ operation: Operation) -> Int { script.state.withLock { $0.counts[operation, default: 0] } }
 
     /// How many operations there were, each a round trip.
-    public var roundTrips: Int { state.withLock { $0.counts.values.reduce(0, +) } }
+    public var roundTrips: Int { script.state.withLock { $0.counts.values.reduce(0, +) } }
 
     /// Counts from zero again.
-    public func resetCounts() { state.withLock { $0.counts = [:] } }
+    public func resetCounts() { script.state.withLock { $0.counts = [:] } }
+
+    // MARK: Parts
+
+    /// Those of the store below. What is asked of one of them is counted and scripted, too.
+    public var parts: [StorePart] { base.parts.map(scripted) }
+
+    /// As the store below.
+    public func part(of key: StoreKey) -> StorePart { scripted(base.part(of: key)) }
+
+    /// As the store below.
+    public func parts(of key: StoreKey) -> [StorePart] { base.parts(of: key).map(scripted) }
+
+    /// That of the store below.
+    public var listNumber: UInt32 { base.listNumber }
+
+    /// As the store below.
+    public func accepts(listNumber: UInt32, for key: StoreKey) -> Bool {
+        base.accepts(listNumber: listNumber, for: key)
+    }
 
     private func perform<Result: Sendable>(
         _ operation: Operation,
         _ body: @escaping @Sendable () async throws -> Result
     ) async throws -> Result {
-        let (step, isDown) = state.withLock { state -> (Step?, Bool) in
+        let (step, isDown) = script.state.withLock { state -> (Step?, Bool) in
             state.counts[operation, default: 0] += 1
             guard state.script[operation]?.isEmpty == false else { return (nil, state.isDown) }
             return (state.script[operation]?.removeFirst(), state.isDown)

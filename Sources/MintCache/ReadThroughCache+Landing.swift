@@ -42,7 +42,7 @@ extension ReadThroughCache {
                     .value(
                         LandedValue(
                             value: loaded.value, freshFor: landing.freshFor,
-                            isForAll: loaded.terms?.groups.isEmpty != false))
+                            isForAll: loaded.terms?.ownGroups(of: flight.entry).isEmpty != false))
                 })
         }
         return pause
@@ -115,11 +115,11 @@ extension ReadThroughCache {
             return .failure(pausedUntil: clock.now + pause)
         }
         guard case .success(let loaded) = landing.result else { return .failure() }
-        guard let ttl = landing.freshFor else { return .nothing }
         guard let own = landing.own else {
             report(.fillDropped, entry, duration: landing.took)
             return .nothing
         }
+        guard let ttl = landing.freshFor else { return .nothing }
         let (value, staleFor) = (loaded.value, loaded.terms?.staleFor)
         do {
             let payload = try coder.encode(value)

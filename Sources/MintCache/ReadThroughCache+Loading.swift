@@ -23,8 +23,10 @@ extension ReadThroughCache {
     /// Enters a flight, or finds the one of its key whose lease is being taken at this moment.
     func enter(_ flight: some AnyFlight) -> (any AnyFlight)? {
         if let other = flights.enter(flight) { return other }
-        // The store has said that there is no fresh value.
-        if flight.entry.policy.whenAway.isHolding { held.drop(flight.entry.key) }
+        // The store has said that there is no fresh value, unless it is refreshed early.
+        if flight.entry.policy.whenAway.isHolding, flight.acquisition.keptFreshUntil <= clock.now {
+            held.drop(flight.entry.key)
+        }
         // However long the load takes, nobody waits for it longer than its lease runs.
         letGo(flight, after: flight.entry.policy.leaseFor)
         return nil
@@ -38,13 +40,17 @@ extension ReadThroughCache {
         let began = clock.elapsed
         let isSettling = clock.now < flight.acquisition.settlingUntil
         let result = await LoadFrame.$current.withValue(flight.load.frame) {
-            await Result.of { try await self.load(load, for: flight, isSettling: isSettling) }
+            await Result.of {
+                try await self.load(load, for: flight, isSettling: isSettling) {
+                    lifetime(of: $0, flight.entry.policy, coder) != nil
+                }
+            }
         }
         let loaded = try? result.get()
         let landing = Landing(
             result: result.map { $0.value }, reported: loaded?.reported, took: clock.elapsed - began,
             isSettling: isSettling, own: loaded?.own,
-            freshFor: loaded.flatMap { lifetime(of: $0.value, flight.entry.policy, coder) })
+            freshFor: loaded.flatMap { freshness(of: $0.value, own: $0.own, flight, coder, isSettling: isSettling) })
         guard Task.isCancelled else { return await land(flight, landing, coder) }
         // Nobody waits for it, but the register is to be filled or given back.
         underWay.begin()

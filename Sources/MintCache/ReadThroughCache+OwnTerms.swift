@@ -17,6 +17,15 @@ extension ReadThroughCache {
         return policy.jitter > 0 ? ttl * (1 - policy.jitter * .random(in: 0..<1)) : ttl
     }
 
+    /// The same for a load of a flight; also `nil` for a value with groups under which it cannot be stored.
+    func freshness<Value>(
+        of loaded: LoadedValue<Value>, own: [OwnGroup]?, _ flight: Flight<Value>, _ coder: any PayloadCoder<Value>,
+        isSettling: Bool
+    ) -> Duration? {
+        guard own != nil, let ttl = lifetime(of: loaded, flight.entry.policy, coder) else { return nil }
+        return isSettling ? min(ttl, max(.zero, flight.acquisition.settlingUntil - clock.now)) : ttl
+    }
+
     /// Whether a value is to be refreshed although it is fresh: by chance, the sooner the longer its load takes. So one of
     /// many callers does it, before the value is stale and without asking the others.
     ///
@@ -85,40 +94,53 @@ extension ReadThroughCache {
     ///
     /// - Returns: besides, the groups under which it may be stored; `nil` when it may not.
     func load<Value: Sendable>(
-        _ load: @escaping Loader<Value>, for flight: Flight<Value>, isSettling: Bool
+        _ load: @escaping Loader<Value>, for flight: Flight<Value>, isSettling: Bool,
+        isStored: (LoadedValue<Value>) -> Bool
     ) async throws -> (value: LoadedValue<Value>, reported: (any Error)?, own: [OwnGroup]?) {
         let entry = flight.entry
-        var loaded = try await run(load, for: entry, flight.place, isSettling: isSettling)
-        guard let groups = loaded.value.terms?.ownGroups(of: entry), !groups.isEmpty else {
-            return (loaded.value, loaded.reported, [])
+        let first = try await run(load, for: entry, flight.place, isSettling: isSettling)
+        let groups = first.value.terms?.ownGroups(of: entry) ?? []
+        // What is not going to be stored needs no stamps.
+        if groups.isEmpty || first.reported != nil || !isStored(first.value) {
+            return (first.value, first.reported, [])
         }
-        var known = flight.acquisition.own
-        if known.stamps(of: groups) == nil {
-            guard let more = await stamps(of: groups, flight) else { return (loaded.value, loaded.reported, nil) }
-            known = more
-            if !PlantedMistake.stampsOfReturnedGroupsAtFill.isPlanted {
-                guard let place = LoadPlace.now(in: flight.place.gates) else {
-                    return (loaded.value, loaded.reported, nil)
-                }
-                loaded = try await run(load, for: entry, place, isSettling: isSettling)
-            }
+        if let own = flight.acquisition.own.stamps(of: groups) { return (first.value, nil, own) }
+        guard let known = await stamps(of: groups, flight) else { return (first.value, nil, nil) }
+        if PlantedMistake.stampsOfReturnedGroupsAtFill.isPlanted { return (first.value, nil, known) }
+        do {
+            // Those who wait for a place come first: a load that has ended has left its own.
+            let place = try await placeInTurn(for: entry, flight.place.gates)
+            let second = try await run(load, for: entry, place, isSettling: isSettling)
+            return (
+                second.value, second.reported, known.stamps(of: second.value.terms?.ownGroups(of: entry) ?? [])
+            )
+        } catch {
+            // The first value is as good as any that is not stored.
+            return (first.value, nil, nil)
         }
-        return (loaded.value, loaded.reported, known.stamps(of: loaded.value.terms?.ownGroups(of: entry) ?? []))
     }
 
-    /// The stamps of groups; `nil`, reported, when the store has failed, takes none, or has a window in which what is loaded
-    /// is settling.
+    /// The stamps of groups, for another run of a load; `nil`, reported, when the store has failed, takes none, has a window
+    /// in which what is loaded is settling, or shows that the lease is lost: then nothing could be stored.
     func stamps(of groups: [StoreKey], _ flight: some AnyFlight) async -> [OwnGroup]? {
         do {
             guard groups.count <= EnvelopeCoding.maximumOwnGroups,
                 let own = try await generations(of: groups, flight.entry, in: flight.store),
-                own.allSatisfy({ $0.settlingUntil <= clock.now })
+                own.allSatisfy({ $0.settlingUntil <= clock.now }), try await stands(flight)
             else { return nil }
             return zip(groups, own).map { OwnGroup(key: $0, stamp: $1.stamp) }
         } catch {
             report(.storeTrouble, flight.entry, error: error)
             return nil
         }
+    }
+
+    /// Whether the register carries the token of a load still.
+    private func stands(_ flight: some AnyFlight) async throws -> Bool {
+        guard case .loading = flights.state(of: flight.acquisition.token) else { return false }
+        let (key, token) = (flight.entry.key, flight.acquisition.token)
+        guard let item = try await flight.store.getForUpdate(key) else { return false }
+        return EnvelopeCoding.envelope(in: item.value, for: key)?.lease?.token == token
     }
 }
 

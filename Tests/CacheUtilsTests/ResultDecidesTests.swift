@@ -269,6 +269,80 @@ struct ResultDecidesTests {
         #expect(try await value.many([2, 4]) == [2, 4])
     }
 
+    @Test("and is not cached is loaded once for a call, whatever groups it names", arguments: [true, false])
+    func notStoredWithGroups(byTTL: Bool) async throws {
+        let value = byTTL ? function(ttl: .zero, groups: ["a"]) : function(groups: ["a"], store: .no)
+        #expect(try await call(value) == 1)
+        #expect(try await call(value) == 2)
+    }
+
+    @Test("is stored also where loads wait for their turn")
+    func contention() async throws {
+        let cache = Cache(store: store, namespace: "s", policy: CachePolicy(maximumLoads: 1), clock: clock)
+        let running = Counter()
+        let value = cache.cached("f", ttl: .seconds(60)) { (number: Int) in
+            #expect(running.increment() == 1)
+            await Task.yield()
+            running.decrement()
+            return Cached(number, groups: ["a"])
+        }
+        try await withThrowingTaskGroup { group in
+            for number in 0..<20 {
+                group.addTask {
+                    let answer = try await value(number)
+                    #expect(answer == number)
+                }
+            }
+            try await group.waitForAll()
+        }
+        await cache.drain()
+        for number in 0..<20 { #expect(try await value.peek(number) == number) }
+    }
+
+    @Test("is what a call gets whose second run has failed, and is not stored")
+    func secondRunFails() async throws {
+        struct Down: Error {}
+        let loads = loads
+        let value = cache.cached("f", ttl: .seconds(60)) { () in
+            if loads.increment() == 2 { throw Down() }
+            return Cached(loads.value, groups: ["a"])
+        }
+        let answer = try await value.answer()
+        #expect(answer.value == 1 && answer.freshFor == nil)
+        await cache.drain()
+        #expect(try await value.peek() == nil)
+    }
+
+    @Test("is not loaded again when its lease is lost: it could not be stored")
+    func lostLease() async throws {
+        let (gate, loads) = (Gate(), loads)
+        let value = cache.cached("f", ttl: .seconds(60)) { () in
+            let number = loads.increment()
+            if number == 1 { try await gate.pass() }
+            return Cached(number, groups: ["a"])
+        }
+        let first = Task { try await value() }
+        try await gate.arrival()
+        try await value.invalidate()
+        gate.open()
+        #expect(try await first.value == 1)
+        await cache.drain()
+        #expect(loads.value == 1)
+    }
+
+    @Test("may have a group without a name in a batch: that is its own error")
+    func namelessGroupInBatch() async throws {
+        let value = cache.cached("f", ttl: .seconds(60)) { (number: Int) in
+            Cached(number)
+        } loadMany: { numbers in
+            numbers.map { Cached($0, groups: [$0 == 1 ? "" : "g"]) }
+        }
+        let results = try await value.manyResults([0, 1, 2])
+        #expect(results.map { try? $0.get() } == [0, nil, 2])
+        await cache.drain()
+        #expect(try await value.peek(2) == 2)
+    }
+
     @Test("may have a group without a name: that is the call's error, and nothing is stored")
     func namelessGroup() async throws {
         let error = await #expect(throws: CacheError.self) { try await function(groups: [""])(1) }

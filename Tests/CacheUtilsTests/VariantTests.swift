@@ -42,6 +42,18 @@ struct VariantTests {
         #expect(try await city.refresh("paris", "fr") == 5)
     }
 
+    @Test("keeps the groups that it had before")
+    func moreGroups() async throws {
+        let more = city.grouped { slug, _ in ["slug:\(slug)"] }
+        for group in ["country:fr", "slug:paris", "cities"] {
+            let before = try await more("paris", "fr")
+            await cache.drain()
+            #expect(try await more.peek("paris", "fr") == before)
+            try await cache.invalidate(group: group)
+            #expect(try await more.peek("paris", "fr") == nil)
+        }
+    }
+
     @Test("says what is wrong with a group without a name, when it is called")
     func namelessGroup() async {
         let bad = cache.cached("bad", ttl: .seconds(60)) { (_: Int) in 1 }.grouped { _ in [""] }

@@ -4,12 +4,12 @@ public struct BatchLoader<Value: Sendable>: Sendable {
     let one: @Sendable (Int) -> ReadThroughCache.Loader<Value>
     /// Loads elements by their numbers, in their order; `nil` for one that there is no value of. Without it each is loaded
     /// by itself.
-    let many: (@Sendable @concurrent ([Int]) async throws -> [LoadedValue<Value>?])?
+    let many: (@Sendable @concurrent ([Int]) async throws -> [Result<LoadedValue<Value>, any Error>?])?
 
     /// Makes one.
     public init(
         one: @escaping @Sendable (Int) -> ReadThroughCache.Loader<Value>,
-        many: (@Sendable @concurrent ([Int]) async throws -> [LoadedValue<Value>?])?
+        many: (@Sendable @concurrent ([Int]) async throws -> [Result<LoadedValue<Value>, any Error>?])?
     ) {
         self.one = one
         self.many = many

@@ -110,7 +110,10 @@ extension ReadThroughCache {
             let result = loaded.flatMap { $0.value[index] }
             return Landing(
                 result: result, reported: reported, took: took, isSettling: isSettling[index], own: own[index],
-                freshFor: (try? result.get()).flatMap { lifetime(of: $0, call.policy, call.coder) })
+                freshFor: (try? result.get()).flatMap {
+                    freshness(
+                        of: $0, own: own[index], flights[index].flight, call.coder, isSettling: isSettling[index])
+                })
         }
     }
 
@@ -128,15 +131,24 @@ extension ReadThroughCache {
     ) async -> [[OwnGroup]?] {
         guard var (results, reported) = try? loaded.get() else { return Array(repeating: [], count: flights.count) }
         func groups(_ index: Int) -> [StoreKey] {
-            (try? results[index].get())?.terms?.ownGroups(of: flights[index].flight.entry) ?? []
+            guard let loaded = try? results[index].get(), reported == nil,
+                lifetime(of: loaded, call.policy, call.coder) != nil
+            else { return [] }
+            return loaded.terms?.ownGroups(of: flights[index].flight.entry) ?? []
         }
         var known = flights.map(\.lease.acquisition.own)
-        var unknown: [(index: Int, own: [OwnGroup])] = []
-        for index in flights.indices where known[index].stamps(of: groups(index)) == nil {
-            if let own = await stamps(of: groups(index), flights[index].flight) { unknown.append((index, own)) }
+        let unknown = await withTaskGroup(of: (Int, [OwnGroup]?).self) { group in
+            for index in flights.indices where known[index].stamps(of: groups(index)) == nil {
+                group.addTask { [groups = groups(index)] in
+                    (index, await self.stamps(of: groups, flights[index].flight))
+                }
+            }
+            var unknown: [(index: Int, own: [OwnGroup])] = []
+            for await (index, own) in group { if let own { unknown.append((index, own)) } }
+            return unknown.sorted { $0.index < $1.index }
         }
         let numbers = unknown.map { flights[$0.index].lease.miss.number }
-        if !unknown.isEmpty, let place = LoadPlace.now(in: place.gates),
+        if !unknown.isEmpty, let place = try? await placeInTurn(for: flights[0].flight.entry, place.gates),
             let again = try? await run(
                 { try await self.loadMany(numbers, call) }, for: numbers.map(call.entry), place, isSettling: isSettling)
         {
@@ -167,7 +179,7 @@ extension ReadThroughCache {
                     keys: [call.keys[number]])
                 return .failure(error)
             }
-            return .success(value)
+            return value
         }
     }
 

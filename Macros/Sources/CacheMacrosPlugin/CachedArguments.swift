@@ -31,6 +31,12 @@ struct CachedArguments {
                     throw Problem(argument.expression, "write 'true' or 'false': this is decided when it is compiled")
                 }
                 hasHandle = literal.literal.tokenKind == .keyword(.true)
+                guard hasHandle || arguments.first?.label == nil else {
+                    throw Problem(
+                        argument,
+                        "give it a name, as in @Cached(\"\(function.plainName)ByID\", …): another function has this one's"
+                    )
+                }
             case "groups":
                 let fixed = try groups(argument.expression, function)
                 if !fixed.isEmpty { passedOn.append("groups: \(fixed)") }
@@ -41,7 +47,12 @@ struct CachedArguments {
 
     /// The groups that do not depend on the arguments, as an expression. The others are templates.
     private mutating func groups(_ expression: ExprSyntax, _ function: CachedDeclaration) throws -> String {
-        guard let array = expression.as(ArrayExprSyntax.self) else { return expression.trimmedDescription }
+        guard let array = expression.as(ArrayExprSyntax.self) else {
+            if let literal = BracesFinder.literal(in: expression) {
+                throw Problem(literal, "write the groups as one array: only there stand names in braces for arguments")
+            }
+            return expression.trimmedDescription
+        }
         var fixed: [String] = []
         for element in array.elements {
             if let literal = element.expression.as(StringLiteralExprSyntax.self),
@@ -78,6 +89,13 @@ struct CachedArguments {
                     }
                     throw Problem(literal, "'\(function.name)' has no parameter '\(found)': \(known)", fix: fix)
                 }
+                if let parameter = function.parameters.first(where: { $0.name == found }), parameter.type.hasSuffix("?")
+                {
+                    throw Problem(
+                        literal,
+                        "'\(found)' is optional, and a group that is made of it would be called Optional(…): use `grouped(by:)` of the cached function"
+                    )
+                }
                 result += "\\(\(found))"
                 name = nil
             case ("{", _?), ("}", nil):
@@ -91,5 +109,21 @@ struct CachedArguments {
             throw Problem(literal, "the braces of this group are not in pairs: {name} stands for an argument")
         }
         return "\"\(result)\""
+    }
+}
+
+/// Finds a string literal with braces in it.
+private final class BracesFinder: SyntaxVisitor {
+    private var found: StringLiteralExprSyntax?
+
+    static func literal(in expression: ExprSyntax) -> StringLiteralExprSyntax? {
+        let finder = BracesFinder(viewMode: .sourceAccurate)
+        finder.walk(expression)
+        return finder.found
+    }
+
+    override func visit(_ node: StringLiteralExprSyntax) -> SyntaxVisitorContinueKind {
+        if node.representedLiteralValue?.contains("{") == true { found = node }
+        return .skipChildren
     }
 }

@@ -14,7 +14,7 @@ struct CachedDeclaration {
     let name: String
     /// The same without backticks.
     let plainName: String
-    /// The names of the types that it is in, and its own.
+    /// The names of the types that it is in, and its own, as what stands between quotation marks.
     let path: String
     let parameters: [Parameter]
     let parameterClause: String
@@ -25,6 +25,7 @@ struct CachedDeclaration {
     let attributes: String
     let throwsErrors: Bool
     let waits: Bool
+    let isStaticFunction: Bool
     /// Whether it is a method of a value or an object.
     let capturesSelf: Bool
     /// Whether its handle can be stored.
@@ -49,31 +50,51 @@ struct CachedDeclaration {
                     "remove 'mutating'", Syntax(function), Syntax(Self.notMutating(function, mutating))
                 ))
         }
+        if let clause = function.genericWhereClause {
+            throw Problem(clause, "a 'where' clause says something of generic types, which are not in the keys")
+        }
         guard let returned = function.signature.returnClause?.type,
             !["Void", "()"].contains(returned.trimmedDescription)
         else { throw Problem(function.name, "a function that returns nothing has no result to cache") }
         if returned.is(SomeOrAnyTypeSyntax.self) {
             throw Problem(returned, "name the type that is returned: it is to be encoded and decoded")
         }
+        if let last = returned.as(IdentifierTypeSyntax.self), last.name.text == "Cached",
+            let value = last.genericArgumentClause?.arguments.first, last.genericArgumentClause?.arguments.count == 1
+        {
+            result = value.argument.trimmedDescription
+        } else {
+            result = returned.trimmedDescription
+        }
         name = function.name.text
         plainName = name.replacing("`", with: "")
-        result = returned.trimmedDescription
         parameters = try function.signature.parameterClause.parameters.map(Self.parameter)
         parameterClause = function.signature.parameterClause.trimmedDescription
         throwsErrors = function.signature.effectSpecifiers?.throwsClause != nil
         // Whoever is isolated is called from elsewhere.
         waits =
             function.signature.effectSpecifiers?.asyncSpecifier != nil || Self.isOnActor(function.attributes)
-            || !function.modifiers.contains { [.keyword(.nonisolated), .keyword(.static)].contains($0.name.tokenKind) }
-                && context.lexicalContext.contains(where: Self.isActor)
+            || Self.isIsolated(function, in: context.lexicalContext)
         let types = context.lexicalContext.reversed().compactMap(Self.typeName)
-        path = (types + [plainName]).joined(separator: ".")
+        if let generic = context.lexicalContext.first(where: Self.isGeneric) {
+            throw Problem(
+                Syntax(node),
+                "\(Self.typeName(generic) ?? "this type") is generic, and its types are not in the keys: write `cache.cached` with a name for each"
+            )
+        }
+        var path = types
+        // Of whom it is an extension cannot be seen: of a protocol, each type that conforms has keys of its own.
+        if context.lexicalContext.first?.is(ExtensionDeclSyntax.self) == true, let last = path.popLast() {
+            path += last.split(separator: ".").dropLast().map(String.init) + ["\\(Self.self)"]
+        }
+        self.path = (path + [plainName]).joined(separator: ".")
         let isStatic = function.modifiers.contains {
             [.keyword(.static), .keyword(.class)].contains($0.name.tokenKind)
         }
         let isInType = !types.isEmpty
         capturesSelf = isInType && !isStatic
-        storesHandle = !isInType || isStatic && !context.lexicalContext.contains(where: Self.isGeneric)
+        storesHandle = !isInType || isStatic && !context.lexicalContext.contains { $0.is(ExtensionDeclSyntax.self) }
+        isStaticFunction = isStatic
         modifiers = function.modifiers.compactMap { modifier in
             switch modifier.name.tokenKind {
             case .keyword(.public), .keyword(.package), .keyword(.internal), .keyword(.fileprivate), .keyword(.private):
@@ -145,19 +166,23 @@ struct CachedDeclaration {
         return nil
     }
 
-    /// Whether it is an actor, or on a global one.
-    private static func isActor(_ syntax: Syntax) -> Bool {
-        syntax.is(ActorDeclSyntax.self)
-            || syntax.asProtocol((any WithAttributesSyntax).self).map { isOnActor($0.attributes) } == true
+    /// Whether a function is on its actor, or on the global one of its type.
+    private static func isIsolated(_ function: FunctionDeclSyntax, in types: [Syntax]) -> Bool {
+        let modifiers = function.modifiers.map(\.name.tokenKind)
+        if modifiers.contains(.keyword(.nonisolated)) { return false }
+        if types.contains(where: { $0.is(ActorDeclSyntax.self) }) { return !modifiers.contains(.keyword(.static)) }
+        return types.contains { type in
+            type.asProtocol((any WithAttributesSyntax).self).map { isOnActor($0.attributes) } == true
+        }
     }
 
     private static func isOnActor(_ attributes: AttributeListSyntax) -> Bool {
         attributes.contains { $0.as(AttributeSyntax.self)?.attributeName.trimmedDescription.hasSuffix("Actor") == true }
     }
 
-    /// Whether a type is generic, or may be: that cannot be seen of an extension's.
+    /// Whether a type is generic. That cannot be seen of an extension's.
     private static func isGeneric(_ syntax: Syntax) -> Bool {
-        syntax.is(ExtensionDeclSyntax.self)
-            || syntax.asProtocol((any WithGenericParametersSyntax).self)?.genericParameterClause != nil
+        syntax.isProtocol((any DeclGroupSyntax).self)
+            && syntax.asProtocol((any WithGenericParametersSyntax).self)?.genericParameterClause != nil
     }
 }

@@ -78,10 +78,14 @@ private struct Expansion {
         let passed = zip(call, function.parameters).map { $0 + $1.name }.joined(separator: ", ")
         let captures = function.capturesSelf ? "[self] " : ""
         let effects = (function.throwsErrors ? "try " : "") + (function.waits ? "await " : "")
+        // A parameter may have the name of the function.
+        let receiver =
+            !function.parameters.contains { $0.name == function.plainName }
+            ? "" : function.capturesSelf ? "self." : function.isStaticFunction ? "Self." : ""
         var text = """
             \(arguments.cache ?? "cache").cached(\(([arguments.name] + arguments.passedOn).joined(separator: ", "))) { \
             \(captures)(\(parameters)) in
-                \(effects)\(function.name)(\(passed))
+                \(effects)\(receiver)\(function.name)(\(passed))
             }
             """
         if !arguments.templates.isEmpty {

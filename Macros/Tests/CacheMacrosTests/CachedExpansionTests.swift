@@ -48,7 +48,7 @@ struct CachedExpansionTests {
                 """)
     }
 
-    @Test("of a static function stores its handle, unless its type may be generic")
+    @Test("of a static function stores its handle, but in an extension")
     func staticFunction() {
         expect(
             """
@@ -57,9 +57,11 @@ struct CachedExpansionTests {
                 @Cached("price", in: shared, ttl: .seconds(60))
                 static func price(item: Int) -> Int { 1 }
             }
-            struct Box<Item> {
-                @Cached(ttl: .seconds(60), hasHandle: false)
+            extension Outer.Prices {
+                @Cached("size", ttl: .seconds(60), hasHandle: false)
                 static func size() throws -> Int { 1 }
+                @Cached
+                func size(size: Int) -> Cached<Int> { Cached(size) }
             }
             """,
             expandsTo: """
@@ -77,13 +79,24 @@ struct CachedExpansionTests {
                         price(item: item)
                     }
                 }
-                struct Box<Item> {
+                extension Outer.Prices {
                     static func size() throws -> Int { 1 }
 
                     static func sizeCached() async throws -> Int {
-                        try await (cache.cached("Box.size", ttl: .seconds(60)) { () in
+                        try await (cache.cached("size", ttl: .seconds(60)) { () in
                             try size()
                         } as CachedFunction<Int>)()
+                    }
+                    func size(size: Int) -> Cached<Int> { Cached(size) }
+
+                    func sizeCached(size: Int) async throws -> Int {
+                        try await sizeCache(size)
+                    }
+
+                    var sizeCache: CachedFunction<Int, Int> {
+                        cache.cached("Outer.\\(Self.self).size") { [self] (size: Int) in
+                            self.size(size: size)
+                        }
                     }
                 }
                 """)
@@ -161,6 +174,54 @@ struct CachedExpansionTests {
             expandsTo: "func f(x: Int, y: Int) -> Int { 1 }",
             diagnostics: [
                 DiagnosticSpec(message: "'f' has no parameter 'z': write {x} or {y}", line: 1, column: 18)
+            ])
+    }
+
+    @Test("of a group that cannot be what is meant says what to write")
+    func badTemplates() {
+        expect(
+            "@Cached(groups: base + [\"c:{x}\"])\nfunc f(x: Int) -> Int { 1 }",
+            expandsTo: "func f(x: Int) -> Int { 1 }",
+            diagnostics: [
+                DiagnosticSpec(
+                    message: "write the groups as one array: only there stand names in braces for arguments", line: 1,
+                    column: 25)
+            ])
+        expect(
+            "@Cached(groups: [\"c:{x}\"])\nfunc f(x: Int?) -> Int { 1 }", expandsTo: "func f(x: Int?) -> Int { 1 }",
+            diagnostics: [
+                DiagnosticSpec(
+                    message:
+                        "'x' is optional, and a group that is made of it would be called Optional(…): use `grouped(by:)` of the cached function",
+                    line: 1, column: 18)
+            ])
+    }
+
+    @Test("in a generic type, in a protocol or without a name where there is another function says why not")
+    func places() {
+        expect(
+            "struct Box<Item> {\n    @Cached\n    func f() -> Int { 1 }\n}",
+            expandsTo: "struct Box<Item> {\n    func f() -> Int { 1 }\n}",
+            diagnostics: [
+                DiagnosticSpec(
+                    message:
+                        "Box is generic, and its types are not in the keys: write `cache.cached` with a name for each",
+                    line: 2, column: 5)
+            ])
+        expect(
+            "protocol P {\n    @Cached\n    func f() -> Int\n}", expandsTo: "protocol P {\n    func f() -> Int\n}",
+            diagnostics: [
+                DiagnosticSpec(
+                    message: "a requirement of a protocol has no body to cache: put @Cached on what implements it",
+                    line: 2,
+                    column: 5)
+            ])
+        expect(
+            "@Cached(hasHandle: false)\nfunc f() -> Int { 1 }", expandsTo: "func f() -> Int { 1 }",
+            diagnostics: [
+                DiagnosticSpec(
+                    message: "give it a name, as in @Cached(\"fByID\", …): another function has this one's", line: 1,
+                    column: 9)
             ])
     }
 

@@ -81,6 +81,38 @@ private final class Screen {
     func other(cached: Int) throws -> Int { loads.next() }
 }
 
+/// What conforms has keys of its own.
+private protocol Model: Sendable {
+    var cache: Cache { get }
+    var id: Int { get }
+}
+
+extension Model {
+    @Cached(ttl: .seconds(60), keyedBy: \Self.id)
+    fileprivate func title(_ title: String) async -> String { "\(Self.self) \(id) \(title)" }
+}
+
+private struct Song: Model {
+    let cache: Cache
+    let id: Int
+}
+
+private struct Book: Model {
+    let cache: Cache
+    let id: Int
+
+    @Cached
+    func loan(_ days: Int) async -> Cached<Int> { Cached(days, ttl: .seconds(5)) }
+}
+
+@MainActor
+private enum Screens {
+    static let cache = Cache(store: InMemoryStore(), namespace: "screens")
+
+    @Cached
+    static func count() -> Int { 7 }
+}
+
 @Suite("@Cached")
 struct CachedUseTests {
     private let cache = Cache(store: InMemoryStore(), namespace: "test")
@@ -123,6 +155,17 @@ struct CachedUseTests {
         #expect(try screen.defaultCache.key("x").description == "test:1:Screen.default(\"x\")")
         #expect(try await screen.otherCached(cached: 1) == 2)
         #expect(try await screen.otherCached(cached: 1) == 2)
+    }
+
+    @Test("has keys for each type that conforms to a protocol, and its value may say how it is cached")
+    func protocols() async throws {
+        #expect(try await Song(cache: cache, id: 1).titleCached("x") == "Song 1 x")
+        #expect(try await Book(cache: cache, id: 1).titleCached("x") == "Book 1 x")
+        #expect(try Book(cache: cache, id: 1).titleCache.key("x").description == "test:1:Book.title(1,\"x\")")
+        let book = Book(cache: cache, id: 1)
+        #expect(try await book.loanCached(3) == 3)
+        #expect(try await book.loanCache.answer(4).freshFor == .seconds(5))
+        #expect(try await Screens.countCached() == 7)
     }
 
     @Test("is for actors, enums, extensions and global functions, too")

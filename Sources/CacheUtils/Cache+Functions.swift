@@ -133,18 +133,25 @@ extension Cache {
         let limitsLoads = policy != nil
         let policy = terms.merged(into: policy ?? self.policy)
         let head = Result { () throws(CacheError) in try keys.head(ofFunction: name) }
+        let parts = functions.parts(of: function, named: name)
         let options = Result { () throws(CacheError) in
-            try CacheOptions(
-                function: name, policy: policy, groups: terms.groups, limitsLoads: limitsLoads, in: keys)
+            try parts.options { before throws(CacheError) in
+                try CacheOptions(
+                    function: name, policy: policy, groups: terms.groups, limitsLoads: limitsLoads, like: before,
+                    in: keys)
+            }
         }
         if trapsBadOptions {
             Self.trap(head, "\(position.file):\(position.line)")
             Self.trap(options, "\(position.file):\(position.line), the cached function '\(name)'")
         }
-        let decoded = DecodedFunction<Value>(in: decoded, groups: (try? options.get())?.groups ?? [])
+        let groups = (try? options.get())?.groups ?? []
+        let values = parts.values(in: groups) {
+            FunctionValues<Value>(decoded: DecodedFunction(in: decoded, groups: groups), checks: checksCodecs)
+        }
         let codec = makeCodec()
-        let coder: @Sendable (CachePolicy) -> any PayloadCoder<Value> = { [checksCodecs] policy in
-            EntryCoder(codec: codec, policy: policy, decoded: decoded, checks: checksCodecs)
+        let coder: @Sendable (CachePolicy) -> any PayloadCoder<Value> = { policy in
+            EntryCoder(codec: codec, policy: policy, decoded: values.decoded, check: values.check)
         }
         let made = CachedFunction<repeat each Argument, Value>(
             engine: engine, head: head,

@@ -64,7 +64,9 @@ extension Cache {
     ) async throws -> Value {
         let policy = terms.merged(into: policy ?? self.policy)
         let options = try CacheOptions(function: "", policy: policy, groups: terms.groups, in: keys)
-        let coder = EntryCoder(codec: codec, policy: policy, decoded: nil, checks: checksCodecs)
+        let coder = EntryCoder(
+            codec: codec, policy: policy, decoded: nil,
+            check: checksCodecs ? RoundTripCheck() : nil)
         return try await engine.value(of: options.entry(keys.key(named: key)), coder, load: load)
     }
 }

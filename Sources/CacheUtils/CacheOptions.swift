@@ -13,7 +13,8 @@ struct CacheOptions: Sendable {
     ///   - function: the name of the cached function; empty for a value by key.
     ///   - limitsLoads: whether `maximumLoads` is for the function, and not the cache's only.
     init(
-        function: String, policy: CachePolicy, groups: [String], limitsLoads: Bool = false, in keys: KeySpace
+        function: String, policy: CachePolicy, groups: [String], limitsLoads: Bool = false,
+        like other: CacheOptions? = nil, in keys: KeySpace
     ) throws(CacheError) {
         try Self.check(policy)
         var unique: Set<StoreKey> = []
@@ -21,7 +22,7 @@ struct CacheOptions: Sendable {
         if let all = try keys.groupOfAll() { unique.insert(all) }
         try Self.check(groupCount: unique.count)
         entries = CacheEntry.Options(
-            function: function, groups: Array(unique), policy: policy, limitsLoads: limitsLoads)
+            function: function, groups: Array(unique), policy: policy, limitsLoads: limitsLoads, like: other?.entries)
     }
 
     private init(_ entries: CacheEntry.Options) { self.entries = entries }

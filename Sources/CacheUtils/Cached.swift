@@ -13,7 +13,8 @@ import MintCache
 /// were read before its load began, or an invalidation meanwhile could be missed. So when a load returns groups that neither
 /// its function has nor the value that was cached before, their stamps are read and the loader runs once more. If that returns
 /// others still, the value is returned and not stored. A hit costs one exchange with the store more than without them, and
-/// callers that share the load get the value when it is stored.
+/// callers that share the load get the value when it is stored: one that is not, as it is too large, say, is loaded by one caller
+/// after the other. Such values are not held for when the store is away (`whenAway`), and in a batch each asks for its groups by itself.
 public struct Cached<Value> {
     /// Whether a value is cached.
     public struct Storing: Sendable, Hashable {
@@ -30,7 +31,8 @@ public struct Cached<Value> {
     /// How long it is fresh; `nil` for the `ttl` of the function, or its `nilFor`. One that is zero or less is not cached: it is
     /// as with `store: .no`.
     public var ttl: Duration?
-    /// How long after that it may be served while someone refreshes it; `nil` for the `staleFor` of the function.
+    /// How long after that it may be served while someone refreshes it, to all callers, whatever the policies of their calls say;
+    /// `nil` for the `staleFor` of the function.
     public var staleFor: Duration?
     /// Groups besides those of the function.
     public var groups: [String]

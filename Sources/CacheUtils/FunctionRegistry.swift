@@ -28,6 +28,18 @@ final class FunctionRegistry: Sendable {
     /// The last cached function of each name, without what it calls.
     private let models = Mutex<[String: Model]>([:])
 
+    private let parts = Mutex<[String: (function: Function, parts: FunctionParts)]>([:])
+
+    /// What the function has in common with those that were made of it before.
+    func parts(of function: Function, named name: String) -> FunctionParts {
+        parts.withLock { all in
+            if let known = all[name], known.function == function { return known.parts }
+            let parts = FunctionParts()
+            if all[name] != nil || all.count < Self.most { all[name] = (function, parts) }
+            return parts
+        }
+    }
+
     /// What was made of the same function with the same terms before.
     func model(of function: Function, named name: String, _ terms: FunctionTerms) -> (any Sendable)? {
         models.withLock { models in

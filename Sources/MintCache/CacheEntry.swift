@@ -36,15 +36,21 @@ public struct CacheEntry: Sendable {
 
         /// Makes options.
         ///
-        /// - Parameter limitsLoads: whether the policy's `maximumLoads` is for the function, and not the cache's only.
+        /// - Parameters:
+        ///   - limitsLoads: whether the policy's `maximumLoads` is for the function, and not the cache's only.
+        ///   - other: options of the same function, which then share the bound if it is the same.
         /// - Precondition: there are at most 255 groups.
         public init(
-            function: String = "", groups: [StoreKey] = [], policy: CachePolicy, limitsLoads: Bool = false
+            function: String = "", groups: [StoreKey] = [], policy: CachePolicy, limitsLoads: Bool = false,
+            like other: Options? = nil
         ) {
             self.function = function
             self.groups = Self.inOrder(groups)
             self.policy = policy.bounded
-            gate = limitsLoads ? policy.gate : nil
+            let isSame =
+                other?.policy.maximumLoads == policy.maximumLoads
+                && other?.policy.maximumWaitingLoads == policy.maximumWaitingLoads
+            gate = limitsLoads ? (isSame ? other?.gate : nil) ?? policy.gate : nil
             precondition(
                 self.groups.count <= EnvelopeCoding.maximumStamps, "a value can be in at most 255 groups")
         }

@@ -43,7 +43,10 @@ extension ReadThroughCache {
         _ read: ReadMachine.Read?, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
         _ load: @escaping Loader<Value>
     ) async throws -> Value {
-        let body: @Sendable () async throws -> Value = { [self] in
+        var read = read
+        // Whoever waits no longer is to be served what stands there.
+        if entry.policy.loadTimeout.soft != nil, let first = read { read = try await completed(first, entry) }
+        let body: @Sendable () async throws -> Value = { [self, read] in
             guard let read else { return try await loadUnleased(entry, coder, load) }
             return try await value(on: read, entry, coder, load)
         }
@@ -62,7 +65,6 @@ extension ReadThroughCache {
         let patience = entry.policy.loadTimeout.soft ?? .zero
         let error = CacheError.loadTimeout("a call has waited \(patience) for a load, which goes on")
         report(.loadTimedOut, entry, error: error)
-        // One with groups of its own cannot be judged by what was read in the beginning.
         guard let read, let record = read.item?.record, case .stamps(let reading) = read.groups,
             !isPending(entry, read)
         else { throw error }

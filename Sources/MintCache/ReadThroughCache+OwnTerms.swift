@@ -61,6 +61,11 @@ extension ReadThroughCache {
             return nil
         }
         whole.groups = .stamps(reading)
+        if entry.policy.earlyRefresh.isOn, record.freshness(under: reading)?.isFresh(at: clock.now) == true,
+            isEarly(record, entry)
+        {
+            whole.isEarly = true
+        }
         return informed(whole, entry)
     }
 

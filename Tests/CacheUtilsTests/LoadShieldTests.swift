@@ -147,7 +147,9 @@ struct LoadShieldTests {
             #expect(try await call.value == 1)
             gate.open()
         } else {
-            // It waits for its turn.
+            // It has read what stands there, and waits for its turn.
+            try await eventually { store.count(.get) >= 4 }
+            for _ in 0..<100 { await Task.yield() }
             gate.open()
             #expect(try await call.value > 1)
         }

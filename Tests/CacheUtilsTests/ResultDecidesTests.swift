@@ -192,6 +192,36 @@ struct ResultDecidesTests {
         #expect(try await value.peek(1) == nil)
     }
 
+    @Test("is refreshed early, and served to those who wait no longer, by its groups too")
+    func policies() async throws {
+        let (gate, loads) = (Gate(), loads)
+        let policy = CachePolicy(
+            ttl: .seconds(60), earlyRefresh: .byChance(beta: .infinity), refresh: .foreground,
+            loadTimeout: .init(soft: .seconds(1)))
+        let value = cache.cached("f", policy: policy) { [clock] () in
+            let number = loads.increment()
+            clock.advance(by: .milliseconds(1))
+            if number == 3 { try await gate.pass() }
+            return Cached(number, groups: ["a"])
+        }
+        #expect(try await value() == 2)
+        await cache.drain()
+        #expect(try await value() == 2)
+        try await gate.arrival()
+        // Stale, and being loaded: a refresh in the foreground would be waited for.
+        gate.open()
+        await cache.drain()
+        #expect(try await value.with { $0.earlyRefresh = .none }() == 3)
+        clock.advance(by: .seconds(61))
+        store.next(.compareAndSwap, .pauseBefore(Gate()))
+        let call = Task { try await value() }
+        try await eventually {
+            clock.advance(by: .milliseconds(100))
+            return statistics.snapshot.timedOutCalls == 1
+        }
+        #expect(try await call.value == 3)
+    }
+
     @Test("with other groups in each load is returned and not stored")
     func restless() async throws {
         let loads = loads

@@ -100,6 +100,27 @@ struct VariantTests {
         #expect(try await function(6).answer(5).freshFor == .seconds(60))
     }
 
+    @Test("shares the bound on its loads, and what is decoded, with all that are made at the same place")
+    func sharedBound() async throws {
+        struct Name: Codable, Sendable, Equatable {
+            var name: String
+        }
+        let (gate, running) = (Gate(), Counter())
+        func function() -> CachedFunction<Int, Name> {
+            cache.cached("f", policy: CachePolicy(ttl: .seconds(60), maximumLoads: 2)) { (number: Int) in
+                running.increment()
+                try await gate.pass()
+                return Name(name: "\(number)")
+            }
+        }
+        let calls = (0..<6).map { number in Task { try await function()(number) } }
+        try await eventually { store.count(.get) >= 6 && running.value == 2 }
+        for _ in 0..<100 { await Task.yield() }
+        #expect(running.value == 2)
+        gate.open()
+        for (number, call) in calls.enumerated() { #expect(try await call.value == Name(name: "\(number)")) }
+    }
+
     @Test("keeps nothing that an earlier one was made with")
     func letsGo() async throws {
         final class Database: Sendable {}

@@ -7,21 +7,21 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
     private let ttl: Duration
     private let nilFor: Duration?
     /// `nil` where decoding costs no more than looking it up would.
-    private let decoded: DecodedFunction<Value>?
-    private let check: RoundTripCheck?
+    let decoded: DecodedFunction<Value>?
+    let check: RoundTripCheck?
 
     /// - Parameters:
     ///   - decoded: where decoded values are kept.
-    ///   - checks: whether values are compared with what their codec makes of them.
+    ///   - check: compares values with what their codec makes of them.
     init(
-        codec: any CacheCodec<Value>, policy: CachePolicy, decoded: DecodedFunction<Value>?, checks: Bool
+        codec: any CacheCodec<Value>, policy: CachePolicy, decoded: DecodedFunction<Value>?, check: RoundTripCheck?
     ) {
         self.codec = codec
         ttl = policy.ttl
         nilFor = policy.nilFor
         tag = Array(codec.format.utf8).withUnsafeBytes { UInt32(truncatingIfNeeded: WyHash.hash($0, seed: 0)) }
         self.decoded = codec is any QuickCodec ? nil : decoded
-        check = checks && !(codec is any QuickCodec) ? RoundTripCheck() : nil
+        self.check = codec is any QuickCodec ? nil : check
     }
 
     func flaw(in payload: Payload, of value: Value) -> CacheError? { check?.flaw(in: payload.bytes, of: value, codec) }

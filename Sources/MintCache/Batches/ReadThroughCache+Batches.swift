@@ -93,6 +93,7 @@ extension ReadThroughCache {
     /// Loads elements, for as long as the call may wait.
     private func loadInTime<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) async throws {
         guard let patience = call.policy.loadTimeout.soft else { return try await load(misses, call) }
+        let misses = try await completed(misses, call)
         do {
             try await within(patience, nil) { try await self.load(misses, call) }
         } catch is Impatience {

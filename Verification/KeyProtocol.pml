@@ -48,6 +48,18 @@
 #ifndef FILL_TROUBLES
 #define FILL_TROUBLES 0 /* fills that the store does not confirm, and that happen now, later or never */
 #endif
+#ifdef OWN_GROUP        /* the second group is told by each load, and listed by the value: it is read after that */
+#define stampMissing (now1 == 0 || (kind == VALUE && now2 == 0))
+#define isOfStamps (stamp1 == now1 && (kind != VALUE || stamp2 == now2))
+#else
+#define stampMissing (now1 == 0 || now2 == 0)
+#define isOfStamps (stamp1 == now1 && stamp2 == now2)
+#endif
+#if defined(OWN_GROUP) && !defined(OWN_SHARED) /* planted: all who share a load get such a value */
+#define isForAll false
+#else
+#define isForAll true
+#endif
 #ifdef IN_ERROR         /* a stale value is served in place of a load's error only, and in the pause after it */
 #define hasFailed(f) f_failed[f]
 #else
@@ -293,7 +305,10 @@ inline readV() {
 }
 
 inline readGroups() {
-    now1 = read1; now2 = read2;
+    now1 = read1;
+#ifndef OWN_GROUP
+    now2 = read2;
+#endif
 #ifdef SOFT
     nowSoft = s1;
 #endif
@@ -566,6 +581,17 @@ readBack:
     :: true
     fi;
 #endif
+#ifdef OWN_GROUP
+    /* The load tells its group. Whose stamp was not read before: it is read, and the loader runs once more. */
+    if
+    :: f_stamp2[f] == 0 ->
+        atomic { if :: read2 == 0 -> newStamp(read2) :: else fi; f_stamp2[f] = read2 };
+#ifndef OWN_STAMP_AT_FILL /* planted: it does not */
+        f_version[f] = db
+#endif
+    :: f_stamp2[f] != 0
+    fi;
+#endif
 #ifdef STAMPS_AT_FILL /* planted: the stamps are read when the load is over */
     stamp1 = f_stamp1[f]; stamp2 = f_stamp2[f];
     atomic { if :: g1 != 0 -> stamp1 = g1 :: else fi; if :: g2 != 0 -> stamp2 = g2 :: else fi }
@@ -658,14 +684,14 @@ again:
         /* One multi-get, the value key before or after the groups. What the process does by
            itself after that is one step with its last read. */
         if
-        :: readV(); atomic { readGroups(); goto decide }
-        :: atomic { readGroups() }; atomic { readV(); goto decide }
+        :: readV(); atomic { readGroups(); goto judge }
+        :: atomic { readGroups() }; atomic { readV(); goto judge }
         fi;
 
 /* Its own process knows better than the lease what became of a load. */
 #define isRunning (token != 0 && !f_leaseOver[token - 1] && !(f_orphaned[token - 1] && f_process[token - 1] == process))
 #define isNewer (identityOf(kind, cas) != wasValue && identityOf(kind, cas) != wasLease)
-#define isCurrent (stamp1 == now1 && stamp2 == now2)
+#define isCurrent isOfStamps
 #ifdef KEEP_WHATEVER /* planted: it is kept under other stamps, too */
 #define mayKeep true
 #else
@@ -688,7 +714,13 @@ again:
 #else
 #define isGone false
 #endif
-decide:
+judge:
+#ifdef OWN_GROUP
+        if
+        :: kind == VALUE -> now2 = read2
+        :: else
+        fi;
+#endif
         atomic {
         if
         :: refreshing && !hasRead -> hasRead = 1; wasValue = identityOf(kind, cas); wasLease = token
@@ -696,8 +728,8 @@ decide:
         fi;
         if
         /* A group without a stamp is given one, and everything is read again. */
-        :: (now1 == 0 || now2 == 0) -> goto plant
-        :: now1 != 0 && now2 != 0
+        :: stampMissing -> goto plant
+        :: !stampMissing
         fi;
         if
         :: isGone -> goto acquire
@@ -792,7 +824,7 @@ wait:
         if
         :: atomic { f_process[f] == process && f_state[f] == loading && !refreshing && !f_leaseOver[f] && mayShare(f) -> forget(); goto share }
         /* Of a load that has landed, whose fill is under way: its value, by the token that was read. */
-        :: atomic { f_process[f] == process && f_state[f] == landed && !refreshing && mayShare(f) && !hasFailed(f) ->
+        :: atomic { f_process[f] == process && f_state[f] == landed && !refreshing && mayShare(f) && !hasFailed(f) && isForAll ->
             version = f_version[f];
 #ifdef SOFT
             assert(version >= needFresh);
@@ -879,11 +911,12 @@ await:
 
 share:
         if
+        :: atomic { !isForAll && f_state[f] == ended -> forget(); goto again }
 #ifdef IN_ERROR
         /* The error, or the value that stays, which is read. */
         :: atomic { hasFailed(f) -> if :: forget(); goto again :: goto answered fi }
 #endif
-        :: atomic { !hasFailed(f) && (f_state[f] == landed || f_state[f] == ended) -> version = f_version[f];
+        :: atomic { isForAll && !hasFailed(f) && (f_state[f] == landed || f_state[f] == ended) -> version = f_version[f];
 #ifdef SOFT
             assert(version >= needFresh);
 #endif

@@ -1,3 +1,4 @@
+import SwiftParser
 import SwiftSyntax
 import SwiftSyntaxMacros
 
@@ -155,7 +156,9 @@ struct CachedDeclaration {
             throw Problem(type, "name the type of this parameter: it is part of the key")
         }
         let label = parameter.firstName.tokenKind == .wildcard ? nil : parameter.firstName.text
-        return Parameter(label: label, name: name.text, type: type.trimmedDescription)
+        // A keyword can be what the parameter is called, but is not used as such.
+        let used = name.text.isValidSwiftIdentifier(for: .variableName) ? name.text : "`\(name.text)`"
+        return Parameter(label: label, name: used, type: type.trimmedDescription)
     }
 
     private static func typeName(_ syntax: Syntax) -> String? {

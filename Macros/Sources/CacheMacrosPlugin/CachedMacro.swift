@@ -71,6 +71,11 @@ private struct Expansion {
 
     private func indented(_ text: String) -> String { text.replacing("\n", with: "\n    ") }
 
+    private var cache: String {
+        let isHidden = function.capturesSelf && function.parameters.contains { $0.name == "cache" }
+        return arguments.cache ?? (isHidden ? "self.cache" : "cache")
+    }
+
     /// The cached function, as one would write it by hand.
     private var cached: String {
         let parameters = function.parameters.map { "\($0.name): \($0.type)" }.joined(separator: ", ")
@@ -83,7 +88,7 @@ private struct Expansion {
             !function.parameters.contains { $0.name == function.plainName }
             ? "" : function.capturesSelf ? "self." : function.isStaticFunction ? "Self." : ""
         var text = """
-            \(arguments.cache ?? "cache").cached(\(([arguments.name] + arguments.passedOn).joined(separator: ", "))) { \
+            \(cache).cached(\(([arguments.name] + arguments.passedOn).joined(separator: ", "))) { \
             \(captures)(\(parameters)) in
                 \(effects)\(receiver)\(function.name)(\(passed))
             }

@@ -78,7 +78,10 @@ private final class Screen {
     func `default`(cached cache: String) -> Int { loads.next() }
 
     @Cached("Screen.other", ttl: .seconds(60), hasHandle: false)
-    func other(cached: Int) throws -> Int { loads.next() }
+    func other(cached: Int, cache: Int = 0) throws -> Int { loads.next() }
+
+    @Cached
+    func search(in: String, search: String) -> Int { loads.next() }
 }
 
 /// What conforms has keys of its own.
@@ -154,7 +157,9 @@ struct CachedUseTests {
         #expect(try await screen.defaultCache("x") == 1)
         #expect(try screen.defaultCache.key("x").description == "test:1:Screen.default(\"x\")")
         #expect(try await screen.otherCached(cached: 1) == 2)
-        #expect(try await screen.otherCached(cached: 1) == 2)
+        #expect(try await screen.otherCached(cached: 1, cache: 0) == 2)
+        #expect(try await screen.searchCached(in: "a", search: "b") == 3)
+        #expect(try await screen.searchCache("a", "b") == 3)
     }
 
     @Test("has keys for each type that conforms to a protocol, and its value may say how it is cached")

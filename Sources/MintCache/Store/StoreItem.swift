@@ -37,8 +37,8 @@ public struct StoreItem: Sendable, Equatable {
         return cas
     }
 
-    /// The bytes: a slice of an array that other items may share. Whoever keeps it, or the item, keeps all of the
-    /// array, which `MemcachedStore` makes 64 KB large; `Array(value)` does not.
+    /// The bytes: a slice of an array that other items may share. Whoever keeps it, or the item, keeps all of the array;
+    /// `Array(value)` does not.
     public var value: ArraySlice<UInt8> { array[range] }
 
     /// Makes an item.

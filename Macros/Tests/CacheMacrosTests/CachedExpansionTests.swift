@@ -125,6 +125,10 @@ struct CachedExpansionTests {
                 "a function cannot be part of a key: take a value that says what it does"
             ),
             ("func f(x: some Hashable) -> Int { 1 }", 2, 11, "name the type of this parameter: it is part of the key"),
+            (
+                "func f() -> Int where Self: P { 1 }", 2, 17,
+                "a 'where' clause says something of generic types, which are not in the keys"
+            ),
         ])
     func misuse(declaration: String, line: Int, column: Int, message: String) {
         expect(

@@ -1,7 +1,7 @@
 import MintCache
 
-/// A loaded value that says how it is cached, where that is not as the options of its function say: what a function returns
-/// that is given to ``Cache/cached(_:ttl:staleFor:leaseFor:refresh:groups:nilFor:policy:file:line:column:load:loadMany:)-(_,_,_,_,_,_,_,_,_,_,_,(_)->Cached<Value>,_)``.
+/// A loaded value that says how it is cached, where that is not as the options of its function say: what a function may return
+/// that is handed to `cached` or `value(forKey:)` of a ``Cache``.
 ///
 /// ```swift
 /// Cached(token, ttl: token.lifetime)

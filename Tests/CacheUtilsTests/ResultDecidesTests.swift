@@ -30,6 +30,15 @@ struct ResultDecidesTests {
         }
     }
 
+    /// A function whose values have a group of their own, and one of whose loads stops at a gate.
+    private func function(whoseLoad stopped: Int, stopsAt gate: Gate) -> CachedFunction<Int> {
+        cache.cached("f", ttl: .seconds(60)) { [loads] () in
+            let number = loads.increment()
+            if number == stopped { try await gate.pass() }
+            return Cached(number, groups: ["a"])
+        }
+    }
+
     private func call(_ function: CachedFunction<Int, Int>, _ cache: Cache? = nil) async throws -> Int {
         let value = try await function(1)
         await (cache ?? self.cache).drain()
@@ -113,12 +122,8 @@ struct ResultDecidesTests {
 
     @Test("is not stored under a stamp that was read when its load had begun")
     func invalidatedMeanwhile() async throws {
-        let (gate, loads) = (Gate(), loads)
-        let value = cache.cached("f", ttl: .seconds(60)) { () in
-            let number = loads.increment()
-            if number == 2 { try await gate.pass() }
-            return Cached(number, groups: ["a"])
-        }
+        let gate = Gate()
+        let value = function(whoseLoad: 2, stopsAt: gate)
         let first = Task { try await value() }
         try await gate.arrival()
         try await cache.invalidate(group: "a")
@@ -131,12 +136,8 @@ struct ResultDecidesTests {
 
     @Test("is for its own call only while it is being stored: others may have come after an invalidation of its group")
     func shared() async throws {
-        let (gate, loads) = (Gate(), loads)
-        let value = cache.cached("f", ttl: .seconds(60)) { () in
-            let number = loads.increment()
-            if number == 2 { try await gate.pass() }
-            return Cached(number, groups: ["a"])
-        }
+        let gate = Gate()
+        let value = function(whoseLoad: 2, stopsAt: gate)
         let first = Task { try await value() }
         try await gate.arrival()
         try await cache.invalidate(group: "a")
@@ -237,12 +238,8 @@ struct ResultDecidesTests {
 
     @Test("is returned and not stored when the stamps of its groups cannot be read")
     func trouble() async throws {
-        let (gate, loads) = (Gate(), loads)
-        let value = cache.cached("f", ttl: .seconds(60)) { () in
-            let number = loads.increment()
-            if number == 1 { try await gate.pass() }
-            return Cached(number, groups: ["a"])
-        }
+        let gate = Gate()
+        let value = function(whoseLoad: 1, stopsAt: gate)
         let first = Task { try await value() }
         try await gate.arrival()
         store.next(.get, .failBefore)
@@ -345,12 +342,8 @@ struct ResultDecidesTests {
 
     @Test("is not loaded again when its lease is lost: it could not be stored")
     func lostLease() async throws {
-        let (gate, loads) = (Gate(), loads)
-        let value = cache.cached("f", ttl: .seconds(60)) { () in
-            let number = loads.increment()
-            if number == 1 { try await gate.pass() }
-            return Cached(number, groups: ["a"])
-        }
+        let gate = Gate()
+        let value = function(whoseLoad: 1, stopsAt: gate)
         let first = Task { try await value() }
         try await gate.arrival()
         try await value.invalidate()

@@ -81,11 +81,11 @@ struct CacheOptions: Sendable {
         }
     }
 
-    /// The entry of a result that has groups besides those of its function.
-    func entry(_ key: StoreKey, groups: [StoreKey]) throws(CacheError) -> CacheEntry {
+    /// The options of a result that has groups besides those of its function.
+    func with(groups: [StoreKey]) throws(CacheError) -> CacheEntry.Options {
         let all = Set(entries.groups).union(groups)
         try Self.check(groupCount: all.count)
-        return CacheEntry(key: key, options: entries.with(groups: Array(all)))
+        return entries.with(groups: Array(all))
     }
 
     private static func check(groupCount: Int) throws(CacheError) {

@@ -13,8 +13,8 @@ import MintCache
 /// were read before its load began, or an invalidation meanwhile could be missed. So when a load returns groups that neither
 /// its function has nor the value that was cached before, their stamps are read and the loader runs once more. If that returns
 /// others still, the value is returned and not stored. A hit costs one exchange with the store more than without them, and
-/// callers that share the load get the value when it is stored: one that is not, as it is too large, say, is loaded by one caller
-/// after the other. Such values are not held for when the store is away (`whenAway`), and in a batch each asks for its groups by itself.
+/// callers that share the load get the value when it is stored. One that is not, as it is too large, say, is for those who came
+/// before its load began, and the others load again, together. Such values are not held for when the store is away (`whenAway`).
 public struct Cached<Value> {
     /// Whether a value is cached.
     public struct Storing: Sendable, Hashable {

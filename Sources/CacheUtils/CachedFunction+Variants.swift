@@ -8,33 +8,30 @@ extension CachedFunction {
 
     @usableFromInline
     func entry(_ key: StoreKey, _ arguments: repeat each Argument) throws -> CacheEntry {
-        let groups = try argumentGroups?.all(repeat each arguments).map { try load.keys.key(ofGroup: $0) } ?? []
-        return try options.get().entry(key, groups: groups)
+        let groups = argumentGroups?.all(repeat each arguments) ?? []
+        return CacheEntry(key: key, options: try options(groups))
     }
 
-    /// Each by a call of its own, since their groups differ, sixteen at a time.
+    /// The entries of a batch.
     @usableFromInline
-    func valuesOneByOne(of argumentLists: [(repeat each Argument)]) async throws -> BatchValues<Value> {
-        try await withThrowingTaskGroup(of: (Int, Result<Value, any Error>).self) { group in
-            var results = [Result<Value, any Error>](
-                repeating: .failure(CancellationError()), count: argumentLists.count)
-            for number in argumentLists.indices {
-                if number >= 16, let (number, result) = try await group.next() { results[number] = result }
-                group.addTask {
-                    do { return (number, .success(try await call(of: argumentLists, number))) } catch {
-                        return (number, .failure(error))
-                    }
-                }
-            }
-            for try await (number, result) in group { results[number] = result }
-            try Task.checkCancellation()
-            return BatchValues(results)
+    func entries(_ keys: [StoreKey], of argumentLists: [(repeat each Argument)]) throws -> BatchEntries {
+        let options = try options.get().entries
+        guard let argumentGroups else { return BatchEntries(keys, options: options) }
+        // Many elements of a batch tend to have the same groups.
+        var known: [[String]: CacheEntry.Options] = [:]
+        var each: [CacheEntry.Options] = []
+        for arguments in argumentLists {
+            let groups = argumentGroups.all(repeat each arguments)
+            let options = try known[groups] ?? self.options(groups)
+            known[groups] = options
+            each.append(options)
         }
+        return BatchEntries(keys, options: options, each: each)
     }
 
-    private func call(of argumentLists: [(repeat each Argument)], _ number: Int) async throws -> Value {
-        let arguments = argumentLists[number]
-        return try await callAsFunction(repeat each arguments)
+    /// The options of a result with groups besides those of its function.
+    private func options(_ groups: [String]) throws -> CacheEntry.Options {
+        try options.get().with(groups: groups.map { try load.keys.key(ofGroup: $0) })
     }
 
     // MARK: The same function otherwise
@@ -70,8 +67,8 @@ extension CachedFunction {
     /// try await cache.invalidate(group: "country:fr")
     /// ```
     ///
-    /// They are known before anything is loaded, so a hit is one exchange, as with other groups. ``many(_:)`` calls such a
-    /// function for each argument list by itself, sixteen at a time, and has no use for its `loadMany`.
+    /// They are known before anything is loaded, so a hit is one exchange, as with other groups, and ``many(_:)`` is one for
+    /// each server.
     ///
     /// - Parameter groups: the same groups for the same arguments in every process. A group without a name is an error of the
     ///   call, with code `invalidKey`.

@@ -160,11 +160,11 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
 
     @inlinable
     func values(of argumentLists: [(repeat each Argument)]) async throws -> BatchValues<Value> {
-        if hasGroupsOfArguments { return try await valuesOneByOne(of: argumentLists) }
         var keys: [StoreKey] = []
         keys.reserveCapacity(argumentLists.count)
         for arguments in argumentLists { keys.append(try key(repeat each arguments)) }
-        return try await engine.values(of: keys, options.get().entries, coder, load: batchLoader(of: argumentLists))
+        return try await engine.values(
+            of: entries(keys, of: argumentLists), coder, load: batchLoader(of: argumentLists))
     }
 
     @usableFromInline

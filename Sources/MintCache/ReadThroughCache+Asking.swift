@@ -96,11 +96,7 @@ extension ReadThroughCache {
     /// Gives groups their stamps, and says what stands there then, since another caller may have been faster; `nil`,
     /// reported, when the store failed.
     func plant(_ plantings: [ReadMachine.Planting], of entry: CacheEntry) async throws -> Answer? {
-        let writes = plantings.map { planting in
-            let group = entry.groups[planting.group]
-            let generation = Generation(stamp: planting.stamp)
-            return UniqueValue(group, value: EnvelopeCoding.encode(generation, for: group), over: planting.over)
-        }
+        let writes = writes(plantings, of: entry.groups)
         let wasPending = wasPending(entry)
         do {
             let (item, generations) = try await store.get(entry.key, with: entry.groups, after: writes)
@@ -112,6 +108,23 @@ extension ReadThroughCache {
         } catch {
             try report(trouble: error, entry)
             return nil
+        }
+    }
+
+    /// Gives groups their stamps in a part of the store. Another caller may be faster.
+    func plant(
+        _ plantings: [ReadMachine.Planting], of groups: [StoreKey], _ entry: CacheEntry, in part: any CacheStore
+    ) async throws {
+        let writes = writes(plantings, of: groups)
+        for (write, outcome) in zip(writes, await part.writeUnique(writes)) where try outcome.get().isStored {
+            report(CacheEvent(kind: .stampPlanted, key: write.key, function: entry.options.function))
+        }
+    }
+
+    private func writes(_ plantings: [ReadMachine.Planting], of groups: [StoreKey]) -> [UniqueValue] {
+        plantings.map { planting in
+            let (group, generation) = (groups[planting.group], Generation(stamp: planting.stamp))
+            return UniqueValue(group, value: EnvelopeCoding.encode(generation, for: group), over: planting.over)
         }
     }
 

@@ -44,22 +44,35 @@ extension ReadThroughCache {
     ///
     /// - Returns: `nil` when the store failed, reported.
     func completed(_ read: ReadMachine.Read, _ entry: CacheEntry) async throws -> ReadMachine.Read? {
-        guard read.hasOwnGroups, case .stamps(var reading) = read.groups, let record = read.item?.record else {
-            return read
-        }
-        let (part, keys) = (store.part(of: entry.key), record.terms?.groups.map(\.key) ?? [])
-        var whole = read
-        whole.wasPending = read.wasPending || pending.names(groups: keys, in: part.id)
+        guard read.hasOwnGroups else { return read }
+        return try await completed([(read, entry)], in: store.part(of: entry.key))?[0]
+    }
+
+    /// The same for values with groups of their own in one part of the store, in one exchange for all of them.
+    func completed(
+        _ reads: [(read: ReadMachine.Read, entry: CacheEntry)], in part: StorePart
+    ) async throws -> [ReadMachine.Read]? {
+        let wasPending = reads.map { pending.names(groups: $0.read.ownGroups, in: part.id) }
         do {
-            guard let own = try await generations(of: keys, entry, in: part.store) else {
-                return whole.withoutOwnGroups()
-            }
-            reading.own = own
-            reading.settlingUntil = own.reduce(reading.settlingUntil) { max($0, $1.settlingUntil) }
+            let found = try await generations(of: reads.flatMap(\.read.ownGroups), reads[0].entry, in: part.store)
+            return zip(reads, wasPending).map { completed($0.read, $0.entry, found, wasPending: $1) }
         } catch {
-            try report(trouble: error, entry)
+            try report(trouble: error, reads[0].entry)
             return nil
         }
+    }
+
+    private func completed(
+        _ read: ReadMachine.Read, _ entry: CacheEntry, _ found: [StoreKey: Generation], wasPending: Bool
+    ) -> ReadMachine.Read {
+        guard case .stamps(var reading) = read.groups, let record = read.item?.record else { return read }
+        var whole = read
+        whole.wasPending = read.wasPending || wasPending
+        let own = read.ownGroups.compactMap { found[$0] }
+        // The store takes no stamps: the value is nothing to anybody.
+        guard own.count == read.ownGroups.count else { return whole.withoutOwnGroups() }
+        reading.own = own
+        reading.settlingUntil = own.reduce(reading.settlingUntil) { max($0, $1.settlingUntil) }
         whole.groups = .stamps(reading)
         if entry.policy.earlyRefresh.isOn, record.freshness(under: reading)?.isFresh(at: clock.now) == true,
             isEarly(record, entry)
@@ -69,29 +82,21 @@ extension ReadThroughCache {
         return informed(whole, entry)
     }
 
-    /// What stands under generation keys, in their order. Those that have no stamp are given one.
-    ///
-    /// - Returns: `nil` when the store takes no stamps.
+    /// What stands under generation keys. Those that have no stamp are given one, and are missing if the store takes none.
     private func generations(
         of groups: [StoreKey], _ entry: CacheEntry, in part: any CacheStore
-    ) async throws -> [Generation]? {
-        for _ in 0..<2 {
+    ) async throws -> [StoreKey: Generation] {
+        let groups = groups.unique
+        var found: [StoreKey: Generation] = [:]
+        for attempt in 0..<2 {
             let items = try await part.get(groups)
-            let found = zip(groups, items).map { group, item in
-                item.flatMap { EnvelopeCoding.generation(in: $0.value, for: group) }
+            for (group, item) in zip(groups, items) {
+                found[group] = item.flatMap { EnvelopeCoding.generation(in: $0.value, for: group) }
             }
-            let generations = found.compactMap(\.self)
-            if generations.count == groups.count { return generations }
-            let writes = zip(groups, zip(items, found)).compactMap { group, found -> UniqueValue? in
-                guard found.1 == nil else { return nil }
-                let generation = Generation(stamp: .random(for: group, isPlanted: true))
-                return UniqueValue(group, value: EnvelopeCoding.encode(generation, for: group), over: found.0?.cas)
-            }
-            for (write, outcome) in zip(writes, await part.writeUnique(writes)) where try outcome.get().isStored {
-                report(CacheEvent(kind: .stampPlanted, key: write.key, function: entry.options.function))
-            }
+            guard attempt == 0, case .incomplete(let plantings) = self.groups(items, of: groups) else { break }
+            try await plant(plantings, of: groups, entry, in: part)
         }
-        return nil
+        return found
     }
 
     /// Runs a loader, and once more when its value has groups whose stamps were not read before: a value is stored only
@@ -110,7 +115,7 @@ extension ReadThroughCache {
             return (first.value, first.reported, [])
         }
         if let own = flight.acquisition.own.stamps(of: groups) { return (first.value, nil, own) }
-        guard let known = await stamps(of: groups, flight) else { return (first.value, nil, nil) }
+        guard let known = await stamps(of: [(groups, flight)])[0] else { return (first.value, nil, nil) }
         if PlantedMistake.stampsOfReturnedGroupsAtFill.isPlanted { return (first.value, nil, known) }
         do {
             // Those who wait for a place come first: a load that has ended has left its own.
@@ -125,27 +130,47 @@ extension ReadThroughCache {
         }
     }
 
-    /// The stamps of groups, for another run of a load; `nil`, reported, when the store has failed, takes none, has a window
-    /// in which what is loaded is settling, or shows that the lease is lost: then nothing could be stored.
-    func stamps(of groups: [StoreKey], _ flight: some AnyFlight) async -> [OwnGroup]? {
-        do {
-            guard groups.count <= EnvelopeCoding.maximumOwnGroups,
-                let own = try await generations(of: groups, flight.entry, in: flight.store),
-                own.allSatisfy({ $0.settlingUntil <= clock.now }), try await stands(flight)
-            else { return nil }
-            return zip(groups, own).map { OwnGroup(key: $0, stamp: $1.stamp) }
-        } catch {
-            report(.storeTrouble, flight.entry, error: error)
-            return nil
+    /// The stamps of the groups of several loads, for another run of them, in two exchanges with each part of the store; `nil`
+    /// for a load when the store has failed, reported, takes none, has a window in which what is loaded is settling, or shows
+    /// that the lease is lost: then nothing could be stored.
+    func stamps(of loads: [(groups: [StoreKey], flight: any AnyFlight)]) async -> [[OwnGroup]?] {
+        await withTaskGroup(of: (places: [Int], stamps: [[OwnGroup]?]).self) { group in
+            for (_, places) in loads.places(by: \.flight.part) {
+                group.addTask { (places, await self.stampsInPart(of: places.map { loads[$0] })) }
+            }
+            var all = [[OwnGroup]?](repeating: nil, count: loads.count)
+            for await (places, stamps) in group {
+                for (place, stamps) in zip(places, stamps) { all[place] = stamps }
+            }
+            return all
         }
     }
 
-    /// Whether the register carries the token of a load still.
-    private func stands(_ flight: some AnyFlight) async throws -> Bool {
-        guard case .loading = flights.state(of: flight.acquisition.token) else { return false }
-        let (key, token) = (flight.entry.key, flight.acquisition.token)
-        guard let item = try await flight.store.getForUpdate(key) else { return false }
-        return EnvelopeCoding.envelope(in: item.value, for: key)?.lease?.token == token
+    private func stampsInPart(of loads: [(groups: [StoreKey], flight: any AnyFlight)]) async -> [[OwnGroup]?] {
+        let (part, entry) = (loads[0].flight.store, loads[0].flight.entry)
+        do {
+            let found = try await generations(of: loads.flatMap(\.groups), entry, in: part)
+            let registers = try await part.get(loads.map(\.flight.entry.key))
+            return zip(loads, registers).map { load, register in
+                guard stands(load.flight, register), load.groups.count <= EnvelopeCoding.maximumOwnGroups else {
+                    return nil
+                }
+                let own = load.groups.compactMap { group in
+                    found[group].flatMap { $0.settlingUntil <= clock.now ? OwnGroup(key: group, stamp: $0.stamp) : nil }
+                }
+                return own.count == load.groups.count ? own : nil
+            }
+        } catch {
+            report(.storeTrouble, entry, error: error)
+            return loads.map { _ in nil }
+        }
+    }
+
+    /// Whether a register carries the token of a load still.
+    private func stands(_ flight: some AnyFlight, _ register: StoreItem?) -> Bool {
+        guard case .loading = flights.state(of: flight.acquisition.token), let register else { return false }
+        let envelope = EnvelopeCoding.envelope(in: register.value, for: flight.entry.key)
+        return envelope?.lease?.token == flight.acquisition.token
     }
 }
 
@@ -171,6 +196,9 @@ extension ReadMachine.Read {
         guard case .stamps(let reading) = groups, reading.own == nil else { return false }
         return item?.record?.terms?.groups.isEmpty == false
     }
+
+    /// The groups that the value has of its own.
+    var ownGroups: [StoreKey] { item?.record?.terms?.groups.map(\.key) ?? [] }
 
     /// The same where those stamps cannot be had: the value is nothing to anybody.
     func withoutOwnGroups() -> ReadMachine.Read {

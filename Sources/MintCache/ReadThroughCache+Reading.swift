@@ -117,7 +117,7 @@ extension ReadThroughCache {
             let (flight, own) = depart(acquisition, entry, place, coder, .forCaller, load)
             if let own { return step(try await own.load.ownOutcome(), acquisition, entry, reason) }
             // Whoever waited for the start may share the load whatever it read: the load begins after that.
-            return try await share(flight, entry, reason)
+            return try await share(flight, entry, reason, isBeforeLoad: true)
         case .wait(let wait):
             try LoadFrame.check(entry.key, of: self)
             try LoadFrame.check(wait.token, of: entry.key)
@@ -191,8 +191,10 @@ extension ReadThroughCache {
     }
 
     /// The value of another caller's load, if it is of this type and there is anything to share.
+    ///
+    /// - Parameter isBeforeLoad: whether the load begins after this caller has come: then it may share whatever it returns.
     private func share<Value: Sendable>(
-        _ flight: any AnyFlight, _ entry: CacheEntry, _ reason: CacheEvent.Reason?
+        _ flight: any AnyFlight, _ entry: CacheEntry, _ reason: CacheEvent.Reason?, isBeforeLoad: Bool = false
     ) async throws -> Step<Value> {
         guard let flight = flight as? Flight<Value> else {
             try await flight.waitForFill()
@@ -200,7 +202,7 @@ extension ReadThroughCache {
         }
         switch try await flight.load.sharedOutcome() {
         case .kept?, nil: return .readAgain
-        case .value(let landed)? where !landed.isForAll:
+        case .value(let landed)? where !landed.isForAll && !isBeforeLoad:
             try await flight.waitForFill()
             return .readAgain
         case .value(let landed)?: return .done(served(landed, entry, reason, isShared: true))

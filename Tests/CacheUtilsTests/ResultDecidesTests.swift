@@ -296,6 +296,23 @@ struct ResultDecidesTests {
         #expect(try await value.many([2, 4]) == [2, 4])
     }
 
+    @Test("and is not cached is shared by all that came before its load began, whatever groups it names")
+    func sharedThoughNotStored() async throws {
+        let (gate, value) = (Gate(), function(groups: ["a"], store: .no))
+        // So that there are stamps.
+        #expect(try await value(0) == 1)
+        await cache.drain()
+        store.resetCounts()
+        store.next(.add, .pauseBefore(gate))
+        let first = Task { try await value(1) }
+        try await gate.arrival()
+        let others = (0..<20).map { _ in Task { try await value(1) } }
+        try await eventually { store.count(.get) >= 21 }
+        gate.open()
+        #expect(try await first.value == 2)
+        for other in others { #expect(try await other.value == 2) }
+    }
+
     @Test("and is not cached is loaded once for a call, whatever groups it names", arguments: [true, false])
     func notStoredWithGroups(byTTL: Bool) async throws {
         let value = byTTL ? function(ttl: .zero, groups: ["a"]) : function(groups: ["a"], store: .no)

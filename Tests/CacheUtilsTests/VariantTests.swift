@@ -42,6 +42,34 @@ struct VariantTests {
         #expect(try await city.refresh("paris", "fr") == 5)
     }
 
+    @Test("has them for each of many values, at no more round trips and with one load")
+    func groupsOfMany() async throws {
+        let batches = Counter()
+        let city = cache.cached("city", ttl: .seconds(60)) { (slug: String, _: String) in
+            slug
+        } loadMany: { cities in
+            batches.increment()
+            return cities.map(\.0)
+        }
+        .grouped { _, country in ["country:\(country)"] }
+        let cities = [("paris", "fr"), ("rome", "it"), ("lyon", "fr"), ("oslo", "no")]
+        #expect(try await city.many(cities) == ["paris", "rome", "lyon", "oslo"])
+        await cache.drain()
+        #expect(batches.value == 1)
+        store.resetCounts()
+        #expect(try await city.many(cities) == ["paris", "rome", "lyon", "oslo"])
+        #expect(store.roundTrips == 1)
+        try await cache.invalidate(group: "country:fr")
+        #expect(try await city.peek("lyon", "fr") == nil)
+        #expect(try await city.peek("oslo", "no") == "oslo")
+        store.resetCounts()
+        #expect(try await city.many(cities) == ["paris", "rome", "lyon", "oslo"])
+        await cache.drain()
+        #expect(batches.value == 2)
+        #expect(store.count(.get) == 1)
+        #expect(try await city("paris", "fr") == "paris")
+    }
+
     @Test("keeps the groups that it had before")
     func moreGroups() async throws {
         let more = city.grouped { slug, _ in ["slug:\(slug)"] }

@@ -102,6 +102,34 @@ struct RoundTripTests {
         }
     }
 
+    @Test(
+        "the same where each value has groups of its arguments, or of its own: then one more to read, for all of them")
+    func batchOfGroups() async throws {
+        try await withWire { wire async throws in
+            let numbers = Array(0..<1000)
+            let byArguments = wire.cache.cached("label", ttl: .seconds(60)) { (number: Int) in
+                "\(number)"
+            } loadMany: {
+                $0.map { "label \($0)" }
+            }
+            .grouped { ["hundred \($0 / 100)"] }
+            for number in 0..<500 { _ = try await byArguments(number) }
+            // The stamps of five hundreds are new: given, and read again.
+            #expect(try await wire.exchanges { _ = try await byArguments.many(numbers) } == 5)
+            #expect(try await wire.exchanges { _ = try await byArguments.many(numbers) } == 1)
+
+            let own = wire.cache.cached("own", ttl: .seconds(60)) { (number: Int) in
+                Cached("\(number)")
+            } loadMany: {
+                $0.map { Cached("own \($0)", groups: ["own hundred \($0 / 100)"]) }
+            }
+            let first = try await wire.exchanges { _ = try await own.many(numbers) }
+            // Read and leases; stamps, new ones, again, and the leases; fills.
+            #expect(first == 7)
+            #expect(try await wire.exchanges { _ = try await own.many(numbers) } == 2)
+        }
+    }
+
     @Test("as many lines for what does not fit one, one after the other")
     func longBatch() async throws {
         try await withWire { wire async throws in

@@ -8,7 +8,7 @@ final class LeaseJudge: @unchecked Sendable {
     // @unchecked: all of it happens on one thread.
     private struct Lease {
         var process: Int
-        /// The store has failed to take the lease, or the fill: the load is over, whatever stands there.
+        /// The lease or its fill was refused, or it was filled or given back: the load is over, whatever stands there.
         var hasEnded = false
         var fills = 0
     }
@@ -29,7 +29,14 @@ final class LeaseJudge: @unchecked Sendable {
 
     /// A write has been made.
     func end(_ envelope: Envelope?) {
-        if case .value(let record) = envelope, record.isFill { leases[record.identity]?.fills -= 1 }
+        switch envelope {
+        case .value(let record) where record.isFill:
+            leases[record.identity]?.fills -= 1
+            leases[record.identity]?.hasEnded = true
+        case .pending(let lease, _) where lease.until == .never:
+            leases[lease.token]?.hasEnded = true
+        default: break
+        }
     }
 
     /// A write has failed: the load that it was for is over.

@@ -82,6 +82,8 @@ final class Schedule: @unchecked Sendable {
         // The others are told by each load.
         let declared = Array(stage.choices.oneIn(4) ? groups.prefix(stage.choices.choose(2)) : groups[...])
         let returned = Array(groups.dropFirst(declared.count))
+        // Or each row has one more.
+        let isByRow = stage.choices.oneIn(4)
         store = SharedStore(
             stage, groups: declared.compactMap { try? StoreKey("s:@\($0)") },
             partCount: isMoving ? MovingLists.partCount : 1 + stage.choices.choose(2),
@@ -98,15 +100,15 @@ final class Schedule: @unchecked Sendable {
                 version: versions[process], invalidatesAlso: versions, policy: shield.policy, clock: clock,
                 observer: held[process])
             caches.append(cache)
-            functions.append(
-                cache.cached(
-                    "row", ttl: .seconds(10), staleFor: staleFor, leaseFor: Self.lease,
-                    refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: declared
-                ) { [self] (row: Int) in
-                    Cached(try await load([row], process: process)[0], groups: returned)
-                } loadMany: { [self] rows in
-                    try await load(rows, process: process).map { Cached($0, groups: returned) }
-                })
+            let function = cache.cached(
+                "row", ttl: .seconds(10), staleFor: staleFor, leaseFor: Self.lease,
+                refresh: stage.choices.oneIn(2) ? .foreground : .background, groups: isByRow ? [] : declared
+            ) { [self] (row: Int) in
+                Cached(try await load([row], process: process)[0], groups: returned)
+            } loadMany: { [self] rows in
+                try await load(rows, process: process).map { Cached($0, groups: returned) }
+            }
+            functions.append(isByRow ? function.grouped { declared + ["row \($0)"] } : function)
         }
     }
 

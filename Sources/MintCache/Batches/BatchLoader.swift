@@ -18,15 +18,14 @@ public struct BatchLoader<Value: Sendable>: Sendable {
 
 /// A call for many values of one function.
 struct BatchCall<Value: Sendable>: Sendable {
-    let keys: [StoreKey]
-    let options: CacheEntry.Options
+    let entries: BatchEntries
     let coder: any PayloadCoder<Value>
     let loader: BatchLoader<Value>
     let results: BatchResults<Value>
 
-    var policy: CachePolicy { options.policy }
+    var policy: CachePolicy { entries.policy }
 
-    func entry(_ number: Int) -> CacheEntry { CacheEntry(key: keys[number], options: options) }
+    func entry(_ number: Int) -> CacheEntry { entries[number] }
 }
 
 /// An element whose value was not in the cache, and what was read of it; `nil` when the store has failed.

@@ -29,7 +29,7 @@ public struct BatchValues<Value: Sendable>: Sendable {
 
     init(_ values: [Value]) { storage = .values(values) }
 
-    package init(_ results: [Result<Value, any Error>]) { storage = .results(results) }
+    init(_ results: [Result<Value, any Error>]) { storage = .results(results) }
 
     /// What each element has come to, in the order of the request.
     public var results: [Result<Value, any Error>] {

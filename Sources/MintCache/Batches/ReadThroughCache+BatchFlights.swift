@@ -137,16 +137,9 @@ extension ReadThroughCache {
             return loaded.terms?.ownGroups(of: flights[index].flight.entry) ?? []
         }
         var known = flights.map(\.lease.acquisition.own)
-        let unknown = await withTaskGroup(of: (Int, [OwnGroup]?).self) { group in
-            for index in flights.indices where known[index].stamps(of: groups(index)) == nil {
-                group.addTask { [groups = groups(index)] in
-                    (index, await self.stamps(of: groups, flights[index].flight))
-                }
-            }
-            var unknown: [(index: Int, own: [OwnGroup])] = []
-            for await (index, own) in group { if let own { unknown.append((index, own)) } }
-            return unknown.sorted { $0.index < $1.index }
-        }
+        let others = flights.indices.filter { known[$0].stamps(of: groups($0)) == nil }
+        let stamps = await stamps(of: others.map { (groups($0), flights[$0].flight) })
+        let unknown = zip(others, stamps).compactMap { index, own in own.map { (index: index, own: $0) } }
         let numbers = unknown.map { flights[$0.index].lease.miss.number }
         if !unknown.isEmpty, let place = try? await placeInTurn(for: flights[0].flight.entry, place.gates),
             let again = try? await run(
@@ -169,14 +162,14 @@ extension ReadThroughCache {
             throw CacheError(
                 .incompleteBatch,
                 "a batch loader returned \(values.count) values for \(numbers.count) elements: it is to return one for each, "
-                    + "in their order, nil for those that it has none of", keys: numbers.map { call.keys[$0] })
+                    + "in their order, nil for those that it has none of", keys: numbers.map { call.entries.keys[$0] })
         }
         return zip(numbers, values).map { number, value in
             guard let value else {
                 let error = CacheError(
                     .incompleteBatch,
                     "a batch loader has no value of this element: catch this, or cache optional values",
-                    keys: [call.keys[number]])
+                    keys: [call.entries.keys[number]])
                 return .failure(error)
             }
             return value
@@ -223,17 +216,15 @@ extension ReadThroughCache {
     private func write<Value: Sendable>(
         _ writes: [(flight: Flight<Value>, write: Fill.Write, cas: StoreItem.CAS?)]
     ) async -> [Result<StoreWrite, any Error>] {
-        let parts = Dictionary(grouping: writes.indices) { writes[$0].flight.part.id }
-        return await withTaskGroup(of: (places: [Int], outcomes: [Result<StoreWrite, any Error>]).self) { group in
-            for places in parts.values {
-                let part = writes[places[0]].flight.store
+        await withTaskGroup(of: (places: [Int], outcomes: [Result<StoreWrite, any Error>]).self) { group in
+            for (part, places) in writes.places(by: \.flight.part) {
                 let values = places.map { place in
                     let (key, write) = (writes[place].flight.entry.key, writes[place].write)
                     return UniqueValue(
                         key, value: EnvelopeCoding.encode(write.envelope, for: key), over: writes[place].cas,
                         expiry: write.expiry)
                 }
-                group.addTask { (places, await part.writeUnique(values)) }
+                group.addTask { (places, await part.store.writeUnique(values)) }
             }
             var outcomes = [Result<StoreWrite, any Error>](repeating: .success(.notStored), count: writes.count)
             for await part in group {

@@ -8,12 +8,12 @@ extension ReadThroughCache {
     /// - Returns: what each has come to, in the order of the keys. A key that is there twice is loaded once.
     /// - Throws: `CancellationError` as soon as the calling task is cancelled.
     public func values<Value: Sendable>(
-        of keys: [StoreKey], _ options: CacheEntry.Options, _ coder: any PayloadCoder<Value>,
-        load loader: BatchLoader<Value>
+        of entries: BatchEntries, _ coder: any PayloadCoder<Value>, load loader: BatchLoader<Value>
     ) async throws -> BatchValues<Value> {
+        let keys = entries.keys
         if keys.isEmpty { return BatchValues([Value]()) }
         let call = BatchCall(
-            keys: keys, options: options, coder: coder, loader: loader, results: BatchResults(count: keys.count))
+            entries: entries, coder: coder, loader: loader, results: BatchResults(count: keys.count))
         let (values, misses) = try await read(Array(keys.indices), call)
         if misses.isEmpty { return BatchValues(values) }
         var found = values.makeIterator()
@@ -50,8 +50,8 @@ extension ReadThroughCache {
         _ numbers: [Int], _ call: BatchCall<Value>
     ) async throws -> (values: [Value], misses: [BatchMiss]) {
         let order = held.order
-        let wasPending = pending.naming(call.keys, call.options, in: store)
-        let answer = try await ask(for: numbers, of: call.keys, call.options)
+        let wasPending = pending.naming(numbers, of: call.entries, in: store)
+        let answer = try await ask(for: numbers, of: call.entries)
         var misses: [BatchMiss] = []
         // Where `append` would look up metadata for each value.
         let values = [Value](unsafeUninitializedCapacity: numbers.count) { buffer, count in
@@ -63,8 +63,8 @@ extension ReadThroughCache {
                 do {
                     let value = try hit(
                         among: answer.items[place], groups,
-                        wasPending: !wasPending.isEmpty && wasPending.contains(call.keys[number]), call.entry(number),
-                        call.coder, order)
+                        wasPending: !wasPending.isEmpty && wasPending.contains(number), call.entry(number), call.coder,
+                        order)
                     buffer.initializeElement(at: count, to: value)
                     count += 1
                 } catch {
@@ -144,13 +144,20 @@ extension ReadThroughCache {
     /// What was read, with the stamps of groups that values have of their own.
     private func completed<Value>(_ misses: [BatchMiss], _ call: BatchCall<Value>) async throws -> [BatchMiss] {
         guard misses.contains(where: { $0.read?.hasOwnGroups == true }) else { return misses }
-        return try await withThrowingTaskGroup(of: (Int, ReadMachine.Read?).self) { group in
-            for (place, miss) in misses.enumerated() {
-                guard let read = miss.read, read.hasOwnGroups else { continue }
-                group.addTask { (place, try await self.completed(read, call.entry(miss.number))) }
+        let incomplete = misses.indices.compactMap {
+            place -> (place: Int, read: ReadMachine.Read, entry: CacheEntry)? in
+            guard let read = misses[place].read, read.hasOwnGroups else { return nil }
+            return (place, read, call.entry(misses[place].number))
+        }
+        return try await withThrowingTaskGroup(of: ([Int], [ReadMachine.Read]?).self) { group in
+            for (part, indices) in incomplete.places(by: { store.part(of: $0.entry.key) }) {
+                let reads = indices.map { (incomplete[$0].read, incomplete[$0].entry) }
+                group.addTask { (indices, try await self.completed(reads, in: part)) }
             }
             var all = misses
-            for try await (place, read) in group { all[place].read = read }
+            for try await (indices, reads) in group {
+                for (number, index) in indices.enumerated() { all[incomplete[index].place].read = reads?[number] }
+            }
             return all
         }
     }

@@ -217,10 +217,10 @@ package final class PendingInvalidations: Sendable {
         }
     }
 
-    /// Which of some keys an invalidation names that has failed, or one of their groups.
-    func naming(_ keys: [StoreKey], _ options: CacheEntry.Options, in store: any CacheStore) -> Set<StoreKey> {
+    /// Which of some entries, by their numbers, an invalidation names that has failed, or one of their groups.
+    func naming(_ numbers: [Int], of entries: BatchEntries, in store: any CacheStore) -> Set<Int> {
         guard failed.load(ordering: .relaxed) > 0 else { return [] }
-        return Set(keys.filter { names(CacheEntry(key: $0, options: options), in: store) })
+        return Set(numbers.filter { names(entries[$0], in: store) })
     }
 
     /// Whether one of them has a window in which what is loaded is settling.

@@ -29,6 +29,11 @@ private enum Snippets {
         func report(_ day: Int) async throws -> Report { Report(isComplete: day > 0) }
         func point(_ name: String) async throws -> Point { Point(x: name.count, y: 0) }
         func offers() async throws -> Int { 42 }
+        func page(_ path: String) async throws -> Page { Page(text: path) }
+    }
+
+    struct Page: Codable, Sendable {
+        var text: String
     }
 
     struct Point: Sendable {
@@ -101,6 +106,15 @@ private enum Snippets {
         }
         _ = (point, maybe)
     }
+
+    #if Zstd
+    static func compression(_ cache: Cache, _ database: Database) {
+        let page = cache.cached("page", codec: JSONCodec<Page>().compressed(above: 4096)) { (path: String) in
+            try await database.page(path)
+        }
+        _ = page
+    }
+    #endif
 
     static func migrating(_ store: InMemoryStore, _ cache: Cache, _ database: Database) async throws {
         let city = cache.cached("City.get", ttl: .seconds(60)) { (slug: String) in try await database.city(slug: slug) }

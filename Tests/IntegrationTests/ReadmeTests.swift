@@ -68,9 +68,11 @@ struct ReadmeTests {
     func articles(name: String) throws {
         let path = "Sources/CacheUtils/CacheUtils.docc/\(name).md"
         let article = try String(contentsOf: root.appending(path: path), encoding: .utf8)
-        let source = try String(
-            contentsOf: root.appending(path: "Tests/IntegrationTests/ArticleSnippets.swift"), encoding: .utf8)
-        let compiled = outdented(outdented(source))
+        let compiled = try ["Tests/IntegrationTests", "Macros/Tests/CacheMacrosTests"].map { folder in
+            let source = try String(
+                contentsOf: root.appending(path: "\(folder)/ArticleSnippets.swift"), encoding: .utf8)
+            return outdented(source) + outdented(outdented(source))
+        }.joined()
         let snippets = article.matches(of: /(?s)```swift\n(.*?)\n```/)
         #expect(snippets.count > 0)
         for snippet in snippets { #expect(compiled.contains(snippet.1), "\(snippet.1)") }

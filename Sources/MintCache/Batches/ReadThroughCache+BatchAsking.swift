@@ -9,6 +9,9 @@ extension ReadThroughCache {
         /// Which of them are those of each key; empty when the first are of all.
         var indices: [Int] = []
 
+        /// What stands under the groups of all keys, where that is the same.
+        var groupsOfAll: ReadMachine.Groups? { indices.isEmpty ? groups[0] : nil }
+
         /// What stands under the groups of a key, by its place; `nil` when its part failed.
         func groups(_ place: Int) -> ReadMachine.Groups? { groups[indices.isEmpty ? 0 : indices[place]] }
     }
@@ -21,7 +24,12 @@ extension ReadThroughCache {
     func ask(for numbers: [Int], of entries: BatchEntries) async throws -> BatchAnswer {
         if isDisabled { return BatchAnswer(items: [], groups: [nil]) }
         if let warmGroups { warmGroups.note(entries.groups(of: numbers)) }
-        let parts = numbers.places { store.part(of: entries.keys[$0]) }
+        // Most stores have one, which need not be looked up for each key.
+        let all = store.parts
+        let parts =
+            all.count == 1
+            ? [(part: all[0], places: Array(numbers.indices))]
+            : numbers.places { store.part(of: entries.keys[$0]) }
         if parts.count == 1 {
             guard let answer = try await ask(parts[0].part, for: numbers, of: entries) else {
                 return BatchAnswer(items: [], groups: [nil])

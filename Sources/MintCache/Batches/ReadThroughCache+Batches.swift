@@ -55,8 +55,10 @@ extension ReadThroughCache {
         var misses: [BatchMiss] = []
         // Where `append` would look up metadata for each value.
         let values = [Value](unsafeUninitializedCapacity: numbers.count) { buffer, count in
+            // Those of all, as a rule, which need not be looked up for each.
+            let groupsOfAll = answer.groupsOfAll
             for (place, number) in numbers.enumerated() {
-                guard let groups = answer.groups(place) else {
+                guard let groups = groupsOfAll ?? answer.groups(place) else {
                     misses.append(BatchMiss(number: number))
                     continue
                 }

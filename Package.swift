@@ -22,12 +22,20 @@ let package = Package(
         .library(name: "CLibMemcached", targets: ["CLibMemcached"]),
     ],
     traits: [
+        .trait(name: "ServiceLifecycle", description: "A cache is a service of swift-service-lifecycle."),
+        .trait(
+            name: "Tracing", description: "Spans by swift-distributed-tracing: for loads, and for calls to memcached."),
+        .trait(name: "Configuration", description: "Stores and caches configured by swift-configuration."),
         .trait(name: "Zstd", description: "Compressed values: `CacheCodec.compressed`, by libzstd."),
-        .default(enabledTraits: []),
+        .default(enabledTraits: ["ServiceLifecycle", "Tracing"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.0.0"),
-        .package(url: "https://github.com/apple/swift-log.git", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.10.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing.git", from: "1.4.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.11.0"),
+        .package(url: "https://github.com/apple/swift-configuration.git", from: "1.0.0", traits: []),
     ],
     targets: [
         .systemLibrary(
@@ -38,7 +46,18 @@ let package = Package(
         .systemLibrary(
             name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
         .target(name: "MintCache", swiftSettings: settings),
-        .target(name: "Memcached", dependencies: ["CLibMemcached", "MintCache"], swiftSettings: settings),
+        .target(
+            name: "Memcached",
+            dependencies: [
+                "CLibMemcached", "MintCache",
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(
+                    name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+                .product(
+                    name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Configuration"])),
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "CacheUtils",
             dependencies: [
@@ -46,6 +65,14 @@ let package = Package(
                 .target(name: "CZstd", condition: .when(traits: ["Zstd"])),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(
+                    name: "Tracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])),
+                .product(
+                    name: "ServiceLifecycle", package: "swift-service-lifecycle",
+                    condition: .when(traits: ["ServiceLifecycle"])),
+                .product(
+                    name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Configuration"])),
             ],
             swiftSettings: settings
         ),
@@ -91,6 +118,23 @@ let package = Package(
             name: "PropertyTests", dependencies: ["CacheUtils", "Memcached", "MintCache", "TestSupport"],
             exclude: ["Corpus", "FuzzTarget.swift"], swiftSettings: settings),
         .testTarget(name: "CacheUtilsTests", dependencies: ["CacheUtils", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "EcosystemTests",
+            dependencies: [
+                "CacheUtils", "Memcached", "MemcachedProcess", "TestSupport",
+                .product(name: "InMemoryLogging", package: "swift-log"),
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(
+                    name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])
+                ),
+                .product(
+                    name: "ServiceLifecycle", package: "swift-service-lifecycle",
+                    condition: .when(traits: ["ServiceLifecycle"])),
+                .product(
+                    name: "ServiceLifecycleTestKit", package: "swift-service-lifecycle",
+                    condition: .when(traits: ["ServiceLifecycle"])),
+            ],
+            swiftSettings: settings),
         .testTarget(
             name: "CostTests",
             dependencies: ["CacheUtils", "CallCounter", "Memcached", "MemcachedProcess", "TestSupport"],

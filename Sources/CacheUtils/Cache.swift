@@ -31,6 +31,11 @@ public struct Cache: Sendable {
     let checksCodecs: Bool
     let trapsBadOptions: Bool
     let decoded: DecodedValues
+    /// `nil` for that of the task.
+    let logger: Logger?
+    #if ServiceLifecycle
+    let wasRun = RunFlag()
+    #endif
 
     /// Makes a cache.
     ///
@@ -52,12 +57,18 @@ public struct Cache: Sendable {
     ///   - policy: the options of functions and values that are given none of their own. Its ``CachePolicy/maximumLoads``
     ///     is for all loads of the cache together.
     ///   - clock: what freshness and leases are counted by.
-    ///   - observer: is told everything that happens, for statistics and metrics.
-    ///   - logger: store trouble is logged at debug level, keys only at trace level.
+    ///   - observer: is told everything that happens, for statistics.
+    ///   - instrumentation: metrics and spans, for the back-ends that the process has when the cache is made.
+    ///   - logger: where to log to; unless it is set, to the logger of the task in which something happens (`Logger.current`).
+    ///     What is thrown, or goes on without harm, is logged at debug level, keys only at trace level and marked
+    ///     (``CacheLogSensitivity``); at info level what can be told in no other way: an invalidation that was given up, and two
+    ///     functions with one name.
     ///   - troubleLevel: at which level to log what goes wrong for ever if nobody mends it: calls that always miss for
     ///     the same reason, values that cannot be cached, loads that outlast their leases. A line a minute at most for
-    ///     each function and reason; `nil` for none.
-    ///   - background: what background refreshes take over of the task-local values of the calls that begin them.
+    ///     each function and reason; `nil` for none. Info unless it is set, as for libraries; an application may want them as
+    ///     warnings.
+    ///   - background: what background refreshes take over of the task-local values of the calls that begin them: what logs and
+    ///     spans need, unless it is set.
     ///   - checksCodecs: whether each value that is cached is compared with what its codec makes of it, which is told
     ///     once for each function; only in debug builds unless it is set.
     ///   - trapsBadOptions: whether options that cannot work end the process where they are written, in this initializer and in
@@ -80,8 +91,9 @@ public struct Cache: Sendable {
         firstEditionVersions: [String] = [], canInvalidateAll: Bool = false, warmGroupCount: Int = 0,
         policy: CachePolicy = CachePolicy(),
         clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
-        logger: Logger = Logger(label: "swift-cache-utils"), troubleLevel: Logger.Level? = .warning,
-        background: BackgroundContext = .none, checksCodecs: Bool = Self.isDebugBuild,
+        instrumentation: CacheInstrumentation = CacheInstrumentation(),
+        logger: Logger? = nil, troubleLevel: Logger.Level? = .info,
+        background: BackgroundContext = .observability, checksCodecs: Bool = Self.isDebugBuild,
         trapsBadOptions: Bool = Self.isDebugBuild, decodedCapacity: Int = 64 << 20,
         isDisabled: Bool = Self.isDisabledByEnvironment, repeatsInvalidationsFor: Duration = .seconds(86_400)
     ) {
@@ -89,13 +101,17 @@ public struct Cache: Sendable {
             namespace: namespace, version: version, others: invalidatesAlso, firstEdition: firstEditionVersions,
             canInvalidateAll: canInvalidateAll)
         self.policy = policy
+        self.logger = logger
         self.checksCodecs = checksCodecs
         self.trapsBadOptions = trapsBadOptions
+        let metrics = instrumentation.metrics?.observer(of: namespace, next: observer)
         let decoded = DecodedValues(capacity: decodedCapacity, clock: clock)
         self.decoded = decoded
         engine = ReadThroughCache(
             store: store, clock: clock,
-            observer: LoggingObserver(logger: logger, troubleLevel: troubleLevel, clock: clock, next: observer),
+            observer: LoggingObserver(
+                logger: logger, troubleLevel: troubleLevel, clock: clock, next: metrics ?? observer),
+            tracing: instrumentation.loads(of: namespace),
             background: background, warmGroupCount: warmGroupCount,
             repeatsInvalidationsFor: min(repeatsInvalidationsFor, .seconds(86_400 * 365)),
             maximumLoads: policy.maximumLoads.map { max(1, $0) },
@@ -107,6 +123,7 @@ public struct Cache: Sendable {
                 decoded.forget(key: invalidated.key)
             }
         }
+        metrics?.sample(engine, store, clock: clock)
         if trapsBadOptions {
             Self.trap(Result { () throws(CacheError) in try CacheOptions.check(policy) }, "in the policy of a cache")
             Self.trap(keys.isUsable, "in the options of a cache")

@@ -28,16 +28,25 @@ public final class MemcachedStore: CacheStore {
     ///
     /// - Throws: ``CacheError`` with code `invalidServer` for an address that is malformed or listed twice or for an
     ///   empty list, `invalidConfiguration` for a parameter out of its range.
-    public convenience init(servers: [String], configuration: Configuration = Configuration()) throws {
-        try self.init(servers: servers.map { try MemcachedServer($0) }, configuration: configuration)
+    public convenience init(
+        servers: [String], configuration: Configuration = Configuration(),
+        instrumentation: MemcachedInstrumentation = MemcachedInstrumentation()
+    ) throws {
+        try self.init(
+            servers: servers.map { try MemcachedServer($0) }, configuration: configuration,
+            instrumentation: instrumentation)
     }
 
     /// Makes a store on servers.
     ///
-    /// - Throws: as ``init(servers:configuration:)-([String],_)``.
+    /// - Throws: as ``init(servers:configuration:instrumentation:)-([String],_,_)``.
     @_disfavoredOverload
-    public convenience init(servers: [MemcachedServer], configuration: Configuration = Configuration()) throws {
-        try self.init(servers: servers, configuration: configuration, resolve: ServerAddress.lookUp)
+    public convenience init(
+        servers: [MemcachedServer], configuration: Configuration = Configuration(),
+        instrumentation: MemcachedInstrumentation = MemcachedInstrumentation()
+    ) throws {
+        try self.init(
+            servers: servers, configuration: configuration, instrumentation, resolve: ServerAddress.lookUp)
     }
 
     /// Makes a store on a fleet whose list of servers changes: see ``ServerList``.
@@ -46,33 +55,50 @@ public final class MemcachedStore: CacheStore {
     ///   - current: where values are read and written.
     ///   - previous: the list before, until no process uses it any more.
     ///   - next: the list that is to come.
-    /// - Throws: as ``init(servers:configuration:)-([String],_)``; `invalidServer` also for numbers that do not follow
+    /// - Throws: as ``init(servers:configuration:instrumentation:)-([String],_,_)``; `invalidServer` also for numbers that do not follow
     ///   each other, and for a previous and a next list at once.
     public convenience init(
         current: ServerList, previous: ServerList? = nil, next: ServerList? = nil,
-        configuration: Configuration = Configuration()
+        configuration: Configuration = Configuration(),
+        instrumentation: MemcachedInstrumentation = MemcachedInstrumentation()
     ) throws {
         try self.init(
-            ServerLists(current: current, previous: previous, next: next), configuration, resolve: ServerAddress.lookUp)
+            ServerLists(current: current, previous: previous, next: next), configuration, instrumentation,
+            resolve: ServerAddress.lookUp)
     }
 
     /// - Parameter resolve: looks names up; injected by tests.
     convenience init(
-        servers: [MemcachedServer], configuration: Configuration, resolve: @escaping ServerAddress.Resolver
+        servers: [MemcachedServer], configuration: Configuration,
+        _ instrumentation: MemcachedInstrumentation = .none, resolve: @escaping ServerAddress.Resolver
     ) throws {
-        try self.init(ServerLists(current: ServerList(servers, number: 0)), configuration, resolve: resolve)
+        try self.init(
+            ServerLists(current: ServerList(servers, number: 0)), configuration, instrumentation, resolve: resolve)
     }
 
     private init(
-        _ lists: ServerLists, _ configuration: Configuration, resolve: @escaping ServerAddress.Resolver
+        _ lists: ServerLists, _ configuration: Configuration, _ instrumentation: MemcachedInstrumentation,
+        resolve: @escaping ServerAddress.Resolver
     ) throws {
         try configuration.validate()
         self.configuration = configuration
         let timekeeper = Timekeeper()
         self.timekeeper = timekeeper
-        makeClient = { ServerClient($0, configuration, timekeeper, resolve: resolve) }
+        makeClient = { ServerClient($0, configuration, instrumentation, timekeeper, resolve: resolve) }
         fleet = CurrentFleet(Fleet(lists, lists.servers.map(makeClient)))
         try start()
+        sampleGauges()
+    }
+
+    /// Sets the gauges of the servers every few seconds, for as long as the store is there.
+    private func sampleGauges() {
+        guard fleet.read({ $0.clients.contains { $0.instruments != nil } }) else { return }
+        Task.detached(priority: .background) { [weak self] in
+            repeat {
+                guard let clients = self?.fleet.read(\.clients) else { return }
+                for client in clients { client.sample() }
+            } while (try? await ContinuousClock().sleep(for: .seconds(10))) != nil
+        }
     }
 
     /// Makes a store without a server, whose workers answer every get with the same value. It measures what the store

@@ -74,10 +74,10 @@ extension ReadThroughCache {
     /// Reports that a call is served, and takes a note of it.
     func served<Value>(
         _ value: Value, _ kind: CacheEvent.Kind, _ entry: CacheEntry, _ reason: CacheEvent.Reason? = nil,
-        of record: CachedRecord? = nil
+        of record: CachedRecord? = nil, isShared: Bool = false
     ) -> Value {
         if let record { note(record, isStale: kind == .stale) }
-        report(kind, entry, reason: reason)
+        report(kind, entry, reason: reason, isShared: isShared)
         return value
     }
 
@@ -86,7 +86,7 @@ extension ReadThroughCache {
         _ landed: LandedValue<Value>, _ entry: CacheEntry, _ reason: CacheEvent.Reason?, isShared: Bool = false
     ) -> Value {
         AnswerNote.current?.note(isShared ? .sharedLoad : .load, age: .zero, freshFor: landed.freshFor)
-        return served(landed.value, .miss, entry, reason)
+        return served(landed.value, .miss, entry, reason, isShared: isShared)
     }
 
     private func note(_ record: CachedRecord, isStale: Bool) {

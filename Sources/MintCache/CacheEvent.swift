@@ -3,7 +3,8 @@ public struct CacheEvent: Sendable {
     /// What can happen. More kinds may be added, so a `switch` over them needs a `default`.
     public struct Kind: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
-            case hit, stale, held, miss, load, loadFailed, loadRefused, loadTimedOut, failureShared, loadOverran, fill,
+            case hit, stale, held, miss, load, loaded, loadFailed, loadRefused, loadTimedOut, failureShared,
+                loadOverran, fill,
                 fillDropped, notCached
             case storeTrouble, stampPlanted, stampLost, invalidation, expiry, invalidationFailed, invalidationLost,
                 duplicateFunction
@@ -29,6 +30,8 @@ public struct CacheEvent: Sendable {
         public static let miss = Kind(.miss)
         /// A loader was started.
         public static let load = Kind(.load)
+        /// A loader returned.
+        public static let loaded = Kind(.loaded)
         /// A loader threw ``CacheEvent/error``.
         public static let loadFailed = Kind(.loadFailed)
         /// A call failed because as many loads run as may, and as many wait for their turn.
@@ -127,13 +130,15 @@ public struct CacheEvent: Sendable {
     public var reason: Reason?
     /// Why, for the kinds that say so.
     public var error: (any Error)?
-    /// How long the load took, for what came of one: `fill`, `fillDropped` and `loadFailed`.
+    /// How long the load took, for what came of one: `loaded`, `fill`, `fillDropped` and `loadFailed`.
     public var duration: Duration?
+    /// Whether a miss was served by the load of another call.
+    public var isShared: Bool
 
     /// Makes an event.
     public init(
         kind: Kind, key: StoreKey, function: String = "", reason: Reason? = nil, error: (any Error)? = nil,
-        duration: Duration? = nil
+        duration: Duration? = nil, isShared: Bool = false
     ) {
         self.kind = kind
         self.key = key
@@ -141,6 +146,7 @@ public struct CacheEvent: Sendable {
         self.reason = reason
         self.error = error
         self.duration = duration
+        self.isShared = isShared
     }
 }
 

@@ -120,13 +120,14 @@ extension ReadThroughCache {
                     try await AnswerNote.$current.withValue(nil) {
                         try await withHardTimeout(entries[0].policy.loadTimeout.hard) {
                             defer { place.leave() }
-                            return try await load()
+                            return try await self.tracing.trace(
+                                entries[0].options.function, count: entries.count, load)
                         }
                     }
                 }
             }
             let reported = failure.failure.withLock(\.self)
-            if let reported { reportAll(.loadFailed, error: reported, duration: clock.elapsed - began) }
+            reportAll(reported == nil ? .loaded : .loadFailed, error: reported, duration: clock.elapsed - began)
             place.note(hasWorked: reported == nil)
             return (value, reported)
         } catch {

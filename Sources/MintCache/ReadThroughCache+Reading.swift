@@ -181,7 +181,7 @@ extension ReadThroughCache {
             // from the store.
             if let flight = flight as? Flight<Value>, let value = try await flight.landedValue() {
                 AnswerNote.current?.note(.sharedLoad)
-                return .done(served(value, .miss, entry, reason))
+                return .done(served(value, .miss, entry, reason, isShared: true))
             }
             try await flight.waitForFill()
         case .ended, .orphaned: break

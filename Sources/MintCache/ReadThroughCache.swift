@@ -11,6 +11,7 @@ public final class ReadThroughCache: Sendable {
     let clock: any CacheClock
     // Not optional: each hit would copy it out, and all threads would count at one place.
     private let observer: any CacheObserver
+    let tracing: any LoadTracing
     let background: BackgroundContext
     let deadlines: Deadlines
     let flights = FlightTable()
@@ -41,6 +42,7 @@ public final class ReadThroughCache: Sendable {
     /// Makes a cache on a store.
     ///
     /// - Parameters:
+    ///   - tracing: runs the loaders.
     ///   - background: what background refreshes take over from the calls that begin them.
     ///   - warmGroupCount: of how many groups, those that are read most, to read the stamps every few seconds.
     ///   - repeatsInvalidationsFor: for how long an invalidation that has failed is repeated.
@@ -50,7 +52,7 @@ public final class ReadThroughCache: Sendable {
     ///   - onInvalidation: is told each key and group that this cache invalidates, also when the store does not take it.
     public init(
         store: any CacheStore, clock: any CacheClock = SystemClock(), observer: (any CacheObserver)? = nil,
-        background: BackgroundContext = .none, warmGroupCount: Int = 0,
+        tracing: (any LoadTracing)? = nil, background: BackgroundContext = .none, warmGroupCount: Int = 0,
         repeatsInvalidationsFor: Duration = .seconds(86_400), maximumLoads: Int? = nil,
         maximumWaitingLoads: Int = 1000, isDisabled: Bool = false,
         onInvalidation: @escaping @Sendable (Invalidated) -> Void = { _ in }
@@ -62,6 +64,7 @@ public final class ReadThroughCache: Sendable {
         self.store = store
         self.clock = clock
         self.observer = observer ?? NoObserver()
+        self.tracing = tracing ?? NoLoadTracing()
         self.background = background
         deadlines = Deadlines(clock: clock)
         unleased = SerialLoads(deadlines: deadlines, underWay: underWay)
@@ -202,12 +205,12 @@ public final class ReadThroughCache: Sendable {
 
     func report(
         _ kind: CacheEvent.Kind, _ entry: CacheEntry, reason: CacheEvent.Reason? = nil, error: (any Error)? = nil,
-        duration: Duration? = nil
+        duration: Duration? = nil, isShared: Bool = false
     ) {
         report(
             CacheEvent(
                 kind: kind, key: entry.key, function: entry.options.function, reason: reason, error: error,
-                duration: duration))
+                duration: duration, isShared: isShared))
     }
 
     package func report(_ event: CacheEvent) { observer.record(event) }

@@ -14,7 +14,8 @@ final class MemoryLog: LogHandler, @unchecked Sendable {
     }
 
     func log(event: LogEvent) {
-        lines.withLock { $0.append((event.level, "\(event.message) \(event.metadata ?? [:])")) }
+        let error = event.error.map { " \($0)" } ?? ""
+        lines.withLock { $0.append((event.level, "\(event.message) \(event.metadata ?? [:])\(error)")) }
     }
 
     func lines(_ level: Logger.Level) -> [String] { lines.withLock { $0.filter { $0.0 == level }.map(\.1) } }

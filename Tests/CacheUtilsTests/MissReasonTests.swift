@@ -109,12 +109,12 @@ struct MissReasonTests {
                     await cache.drain()
                 }
             }
-            let lines = log.lines(.warning)
+            let lines = log.lines(.info)
             #expect(lines.count { $0.contains("otherGroups") && $0.contains("secretly") } == minute)
             #expect(lines.count { $0.contains("undecodable") && $0.contains("picky") } == minute)
             clock.advance(by: .seconds(61))
         }
-        #expect(log.lines(.warning).allSatisfy { !$0.contains("700") })
+        #expect(log.lines(.info).allSatisfy { !$0.contains("700") })
         #expect(statistics.snapshot.reasons[.undecodable] ?? 0 > 10)
         #expect(statistics.snapshot.reasons[.otherGroups] ?? 0 > 10)
     }
@@ -130,7 +130,7 @@ struct MissReasonTests {
         ).cached("value", ttl: .seconds(60)) { (number: Int) in "\(number)" }
         for number in 0..<200 { _ = try await new(number) }
         #expect(statistics.snapshot.reasons[.otherFormat] == 200)
-        #expect(log.lines(.warning).isEmpty)
+        #expect(log.lines(.info).isEmpty)
     }
 
     @Test("is logged at the level that is asked for, or not at all", arguments: [Logger.Level.error, nil])
@@ -144,7 +144,7 @@ struct MissReasonTests {
             await cache.drain()
         }
         #expect(log.lines(.error).count { $0.contains("undecodable") } == (level == nil ? 0 : 1))
-        #expect(log.lines(.warning).isEmpty)
+        #expect(log.lines(.info).isEmpty)
     }
 
     // MARK: Two functions of one name
@@ -155,21 +155,21 @@ struct MissReasonTests {
             cache.cached("find", ttl: .seconds(60)) { (number: Int) in "order \(number)" }
         }
         for _ in 1...10 { _ = orders(cache) }
-        #expect(log.lines(.error).isEmpty)
+        #expect(log.lines(.info).isEmpty)
         for _ in 1...2 { _ = cache.cached("find", ttl: .seconds(60)) { (number: Int) in "user \(number)" } }
-        #expect(log.lines(.error).count == 1)
-        let line = try #require(log.lines(.error).first)
+        #expect(log.lines(.info).count == 1)
+        let line = try #require(log.lines(.info).first)
         #expect(line.contains("duplicateFunction") && line.contains("'find'"))
         #expect(line.split(separator: "MissReasonTests.swift:").count == 3)
         #expect(!line.contains("types differ"))
         _ = cache.cached("find", ttl: .seconds(60)) { (number: Int) in number }
-        #expect(log.lines(.error).last?.contains("types differ") == true)
+        #expect(log.lines(.info).last?.contains("types differ") == true)
         _ = cache.cached("find", ttl: .seconds(60)) { (name: String) in name }
-        #expect(log.lines(.error).count == 3)
+        #expect(log.lines(.info).count == 3)
         // In another cache it is another function.
         _ = orders(Cache(store: store, namespace: "blog", logger: Logger(label: "test") { _ in log }))
         _ = cache.cached("search", ttl: .seconds(60)) { (name: String) in name }
-        #expect(log.lines(.error).count == 3)
+        #expect(log.lines(.info).count == 3)
     }
 
     @Test("one place that makes functions of one name and different types is told, too")
@@ -177,8 +177,8 @@ struct MissReasonTests {
         func find<Value: Codable & Sendable>(_ value: Value) { _ = cache.cached("find", ttl: .seconds(60)) { value } }
         find(1)
         find(2)
-        #expect(log.lines(.error).isEmpty)
+        #expect(log.lines(.info).isEmpty)
         find("three")
-        #expect(log.lines(.error).count == 1)
+        #expect(log.lines(.info).count == 1)
     }
 }

@@ -3,14 +3,15 @@ import MintCache
 
 /// Logs what an operator should know and passes every event on.
 struct LoggingObserver: CacheObserver {
-    private let logger: Logger
+    /// `nil` for that of the task in which something happens.
+    private let logger: Logger?
     /// At which level it is said that something goes wrong again and again; `nil` for never.
     private let troubleLevel: Logger.Level?
     private let trouble: RepeatedTrouble
     // Not optional: each hit would copy it out.
     private let next: any CacheObserver
 
-    init(logger: Logger, troubleLevel: Logger.Level?, clock: any CacheClock, next: (any CacheObserver)?) {
+    init(logger: Logger?, troubleLevel: Logger.Level?, clock: any CacheClock, next: (any CacheObserver)?) {
         self.logger = logger
         self.troubleLevel = troubleLevel
         trouble = RepeatedTrouble(clock: clock)
@@ -32,8 +33,9 @@ struct LoggingObserver: CacheObserver {
         case .notCached:
             say("values are not cached", "\((event.error as? CacheError)?.code.description ?? "notCached")", event)
         case .changedByCodec: say("values are changed by their codec", "changedByCodec", event)
-        case .duplicateFunction: log(.error, "two cached functions have one name", event)
-        case .invalidationLost: log(.error, "an invalidation was given up", event)
+        // Nobody is thrown these two.
+        case .duplicateFunction: log(.info, "two cached functions have one name", event)
+        case .invalidationLost: log(.info, "an invalidation was given up", event)
         case .invalidationFailed: log(.debug, "an invalidation failed", event)
         case .storeTrouble: log(.debug, "the cache store failed; going on without it", event)
         case .loadFailed: log(.debug, "a loader failed", event)
@@ -67,19 +69,22 @@ struct LoggingObserver: CacheObserver {
         guard let level = troubleLevel, let count = trouble.note(name, event, isOnceEnough: isOnceEnough) else {
             return
         }
-        log(level, message, event, ["reason": "\(name)", "count": "\(count)"])
+        log(level, message, event, [LogMetadata.reason: "\(name)", LogMetadata.count: "\(count)"])
     }
 
     private func log(
         _ level: Logger.Level, _ message: Logger.Message, _ event: CacheEvent, _ more: Logger.Metadata = [:]
     ) {
+        let logger = logger ?? Logger.current
         guard logger.logLevel <= level else { return }
         var metadata = more
-        if !event.function.isEmpty { metadata["function"] = "\(event.function)" }
+        if !event.function.isEmpty { metadata[LogMetadata.function] = "\(event.function)" }
         let isTrace = logger.logLevel == .trace
-        if isTrace { metadata["key"] = "\(event.key)" }
-        if let error = event.error { metadata["error"] = "\(isTrace ? error : error.withoutKeysAndValues)" }
-        logger.log(level: level, message, metadata: metadata)
+        if isTrace {
+            metadata[LogMetadata.key] = .attributed(event.key, attributes: [CacheLogSensitivity.sensitive])
+        }
+        let error = isTrace ? event.error : event.error?.withoutKeysAndValues
+        logger.log(level: level, message, error: error, metadata: metadata)
     }
 }
 

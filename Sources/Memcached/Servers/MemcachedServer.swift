@@ -11,6 +11,15 @@ public struct MemcachedServer: Sendable, Hashable {
     public static let defaultPort: UInt16 = 11211
 
     let endpoint: Endpoint
+
+    /// The host and its port, or the path of the socket.
+    var addressAndPort: (address: String, port: UInt16?) {
+        switch endpoint {
+        case .tcp(let host, let port): (host, port)
+        case .unix(let path): (path, nil)
+        }
+    }
+
     /// How many keys the server gets, in proportion to the other servers.
     public let weight: UInt32
 

@@ -9,7 +9,7 @@ extension ServerClient: CacheStore {
 
     @inline(__always)
     func get(_ key: StoreKey) async throws -> StoreItem? {
-        let reply = try await ask(.get(key), for: key).wait()
+        let reply = try await reply(to: ask(.get(key), for: key), .get)
         guard case .item(let item) = reply else { preconditionFailure("another reply than to a get") }
         return item
     }
@@ -22,7 +22,7 @@ extension ServerClient: CacheStore {
 
     @inline(__always)
     func get(_ key: StoreKey, with others: [StoreKey]) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        try await items(ask(.getAll(key, others), for: key))
+        try await items(of: ask(.getAll(key, others), for: key))
     }
 
     /// Leaves in one exchange, where writes need not be acknowledged.
@@ -38,12 +38,14 @@ extension ServerClient: CacheStore {
         let operations = try writes.map {
             WriteOperation(unique: $0.value, to: $0.key, over: $0.over, expiry: try expirySeconds($0.expiry))
         }
-        return try await items(ask(.writeAndGetAll(operations, key, others), for: key))
+        return try await items(of: ask(.writeAndGetAll(operations, key, others), for: key))
     }
 
     @inline(__always)
-    private func items(_ call: Call) async throws -> (item: StoreItem?, others: [StoreItem?]) {
-        guard case .items(let item, let items) = try await call.wait() else {
+    private func items(
+        of call: @autoclosure () throws -> Call
+    ) async throws -> (item: StoreItem?, others: [StoreItem?]) {
+        guard case .items(let item, let items) = try await reply(to: call(), .get) else {
             preconditionFailure("another reply than to a get of several keys")
         }
         return (item, items)
@@ -73,7 +75,7 @@ extension ServerClient: CacheStore {
         guard !configuration.acknowledgesWrites, value.count <= largestReadBack else {
             return try await write(operation)
         }
-        return try await written(ask(.write(operation), for: key))
+        return try await written(by: ask(.write(operation), for: key), ClientOperation(operation))
     }
 
     /// The small ones leave together.
@@ -91,7 +93,9 @@ extension ServerClient: CacheStore {
             let operations = try writes.map {
                 WriteOperation(unique: $0.value, to: $0.key, over: $0.over, expiry: try expirySeconds($0.expiry))
             }
-            guard case .allWritten(let outcomes) = try await ask(.writeAll(operations), for: first.key).wait() else {
+            let reply = try await reply(
+                to: ask(.writeAll(operations), for: first.key), ClientOperation(operations[0]))
+            guard case .allWritten(let outcomes) = reply else {
                 preconditionFailure("another reply than to several writes")
             }
             return outcomes
@@ -114,12 +118,25 @@ extension ServerClient: CacheStore {
         return Call(request, in: .passUnretained(conversation(for: key)))
     }
 
+    /// Makes a call and waits for its answer, which is told where anybody counts or traces.
+    @inline(__always)
+    private func reply(
+        to call: @autoclosure () throws -> Call, _ operation: @autoclosure () -> ClientOperation
+    ) async throws -> Call.Reply {
+        guard let instruments else { return try await call().wait() }
+        return try await instruments.observe(operation()) { try await call().wait() }
+    }
+
     /// Does a write that the server acknowledges.
     private func write(_ operation: WriteOperation) async throws -> StoreWrite {
+        guard operation.value.count <= configuration.maximumValue else { throw tooLarge(operation.value) }
+        return try await written(by: acknowledged(operation), ClientOperation(operation))
+    }
+
+    private func acknowledged(_ operation: WriteOperation) throws -> Call {
         // An invalidation is tried however the server was a moment ago.
         if !operation.isInvalidation, state.isOpen { throw state.refusal }
-        guard operation.value.count <= configuration.maximumValue else { throw tooLarge(operation.value) }
-        return try await written(Call(.write(operation), in: .passUnretained(writes)))
+        return Call(.write(operation), in: .passUnretained(writes))
     }
 
     private func tooLarge(_ value: [UInt8]) -> CacheError {
@@ -129,8 +146,10 @@ extension ServerClient: CacheStore {
                 + "not be read again: raise that, or cache less")
     }
 
-    private func written(_ call: Call) async throws -> StoreWrite {
-        guard case .written(let write) = try await call.wait() else {
+    private func written(
+        by call: @autoclosure () throws -> Call, _ operation: ClientOperation
+    ) async throws -> StoreWrite {
+        guard case .written(let write) = try await reply(to: call(), operation) else {
             preconditionFailure("another reply than to a write")
         }
         return write

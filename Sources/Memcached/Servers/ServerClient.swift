@@ -9,6 +9,8 @@ final class ServerClient: Sendable {
     let id = made.add(1, ordering: .relaxed).newValue
     let state: ServerState
     let configuration: MemcachedStore.Configuration
+    /// `nil` where nobody counts or traces.
+    let instruments: ClientInstruments?
     /// Of each conversation.
     private let conversations: [CallQueue]
     /// Of what must be acknowledged one by one.
@@ -16,11 +18,12 @@ final class ServerClient: Sendable {
     let workers: [any Worker]
 
     convenience init(
-        _ server: MemcachedServer, _ configuration: MemcachedStore.Configuration, _ timekeeper: Timekeeper,
+        _ server: MemcachedServer, _ configuration: MemcachedStore.Configuration,
+        _ instrumentation: MemcachedInstrumentation, _ timekeeper: Timekeeper,
         resolve: @escaping ServerAddress.Resolver
     ) {
         let state = ServerState(server, failuresToOpen: configuration.failuresToOpen, resolve: resolve)
-        self.init(state, configuration, timekeeper) { isAcknowledged in
+        self.init(state, configuration, timekeeper, ClientInstruments(instrumentation, server)) { isAcknowledged in
             Connection(state, Connection.Settings(configuration, isAcknowledged: isAcknowledged))
         }
     }
@@ -28,10 +31,12 @@ final class ServerClient: Sendable {
     /// Makes a client on connections of any kind.
     init(
         _ state: ServerState, _ configuration: MemcachedStore.Configuration, _ timekeeper: Timekeeper,
+        _ instruments: ClientInstruments? = nil,
         _ makeConnection: @escaping @Sendable (_ isAcknowledged: Bool) -> any ServerConnection
     ) {
         self.state = state
         self.configuration = configuration
+        self.instruments = instruments
         let limits = Conversation.Limits(
             calls: configuration.maximumBatch, lineLength: min(8000, configuration.maximumLine))
         let stuck = StuckThreads()
@@ -42,7 +47,9 @@ final class ServerClient: Sendable {
         writes = makeQueue(configuration.resumesTasks)
         let writer = Writer(writes, state, timekeeper, stuck) { makeConnection(true) }
         workers =
-            conversations.map { Conversation($0, state, limits, timekeeper, stuck) { makeConnection(false) } }
+            conversations.map {
+                Conversation($0, state, limits, timekeeper, stuck, instruments) { makeConnection(false) }
+            }
             + [writer]
         // It probes the server.
         state.whenOpened { [prober = conversations[0]] in prober.attract() }
@@ -56,6 +63,9 @@ final class ServerClient: Sendable {
 
     /// How many calls wait.
     var waiting: Int { conversations.reduce(writes.waiting) { $0 + $1.waiting } }
+
+    /// Sets the gauges.
+    func sample() { instruments?.sample(waiting: waiting, isAvailable: !state.isOpen) }
 
     /// The server as a part of the store.
     var part: StorePart { StorePart(id: id, store: self) }

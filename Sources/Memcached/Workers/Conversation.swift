@@ -27,6 +27,7 @@ final class Conversation: Worker, @unchecked Sendable {
     private let limits: Limits
     private let timekeeper: Timekeeper
     let stuck: StuckThreads
+    private let instruments: ClientInstruments?
     private let makeConnection: @Sendable () -> any ServerConnection
     /// Those that are under way, in the order in which they were asked, and the others.
     private var asked: [Exchange] = []
@@ -38,6 +39,7 @@ final class Conversation: Worker, @unchecked Sendable {
 
     init(
         _ queue: CallQueue, _ state: ServerState, _ limits: Limits, _ timekeeper: Timekeeper, _ stuck: StuckThreads,
+        _ instruments: ClientInstruments? = nil,
         _ makeConnection: @escaping @Sendable () -> any ServerConnection
     ) {
         self.queue = queue
@@ -45,6 +47,7 @@ final class Conversation: Worker, @unchecked Sendable {
         self.limits = limits
         self.timekeeper = timekeeper
         self.stuck = stuck
+        self.instruments = instruments
         self.makeConnection = makeConnection
         free = [Exchange(makeConnection()), Exchange(makeConnection())]
     }
@@ -105,6 +108,7 @@ final class Conversation: Worker, @unchecked Sendable {
             if !exchange.calls.isEmpty { asked.append(free.removeLast()) }
         }
         guard asked.last === exchange else { return true }
+        if let instruments { instruments.noteExchange(calls: exchange.calls.count) }
         return inLibrary { exchange.connection.ask(for: &exchange.batch) }
     }
 
@@ -177,7 +181,7 @@ final class Conversation: Worker, @unchecked Sendable {
         var received = takeReceived()
         while let call = received.popFirst() { call.finish() }
         state.fail(error, isConnecting: false)
-        return Conversation(queue, state, limits, timekeeper, stuck, makeConnection)
+        return Conversation(queue, state, limits, timekeeper, stuck, instruments, makeConnection)
     }
 }
 

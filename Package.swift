@@ -45,7 +45,14 @@ let package = Package(
         ),
         .systemLibrary(
             name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
-        .target(name: "MintCache", swiftSettings: settings),
+        .target(
+            name: "MintCache",
+            dependencies: [
+                .product(
+                    name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Configuration"]))
+            ],
+            swiftSettings: settings
+        ),
         .target(
             name: "Memcached",
             dependencies: [
@@ -127,6 +134,8 @@ let package = Package(
                 .product(
                     name: "InMemoryTracing", package: "swift-distributed-tracing", condition: .when(traits: ["Tracing"])
                 ),
+                .product(
+                    name: "Configuration", package: "swift-configuration", condition: .when(traits: ["Configuration"])),
                 .product(
                     name: "ServiceLifecycle", package: "swift-service-lifecycle",
                     condition: .when(traits: ["ServiceLifecycle"])),

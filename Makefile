@@ -4,7 +4,7 @@ STORE ?= memory
 SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Verification/Soak Verification/PublicSurface Benchmarks/Package.swift Benchmarks/Sources Macros/Package.swift Macros/Sources Macros/Tests
 
 .DEFAULT_GOAL := help
-.PHONY: api help setup build demo test test-release test-macros test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
+.PHONY: api help setup build demo test test-release test-traits test-macros test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -29,31 +29,38 @@ test: setup ## run all tests; they start and stop their own memcached processes
 	swift test --filter '$(BUSY_SUITES)'
 
 # What the client does with callers' tasks rests on what the compiler makes of it.
-# With all that the package can do.
-test-release: setup ## run the tests of resuming tasks in optimized code, and those of compression
+test-release: setup ## run the tests of resuming tasks in optimized code, and those of traits with all of them
 	@scripts/setup zstd
-	swift test --configuration release --traits Zstd -Xswiftc -enable-testing --scratch-path .build-release \
-		--filter 'ResumptionTests|ReadyCallsTests|CallTests|ConversationTests|BusyTaskTests|CompressionTests'
+	swift test --configuration release --enable-all-traits -Xswiftc -enable-testing --scratch-path .build-release \
+		--filter 'ResumptionTests|ReadyCallsTests|CallTests|ConversationTests|BusyTaskTests|CompressionTests|EcosystemTests'
+
+test-traits: setup ## build everything without any trait, and run the tests that are left of those of traits
+	@scripts/test-traits
 
 # Whoever does not ask for the macro fetches and builds no swift-syntax.
 test-macros: setup ## run the tests of @Cached, which is a package of its own
 	@if swift package show-dependencies | grep -q swift-syntax; then echo "the package fetches swift-syntax" >&2; exit 1; fi
 	swift test --package-path Macros
 
-# The interleavings run on one thread, and so many schedules would take too long. The suites that start servers run one
-# after the other: a sanitizer makes all of them together too slow for what they wait for.
+# The interleavings run on one thread, and so many schedules would take too long. The suites that start servers run two at a
+# time, most of which they wait, and the busy ones alone: a sanitizer makes all of them together too slow for what they wait
+# for.
 test-races: setup ## run the tests under the thread sanitizer
 	swift build --build-tests --sanitize=thread --scratch-path .build-tsan
 	$(RACES) --skip 'InterleavingTests|IntegrationTests'
-	set -e; for suite in $(SERVER_SUITES); do $(RACES) --filter "IntegrationTests.$$suite"; done
+	$(call server-suites,$(RACES))
 
 test-memory: setup ## run the tests under the address sanitizer
 	swift build --build-tests --sanitize=address --scratch-path .build-asan
 	$(MEMORY) --skip 'InterleavingTests|IntegrationTests'
-	set -e; for suite in $(SERVER_SUITES); do $(MEMORY) --filter "IntegrationTests.$$suite"; done
+	$(call server-suites,$(MEMORY))
 
 # A sanitizer keeps memory of its own, so nothing can be said of what is left behind.
-SERVER_SUITES = $(filter-out LeftoversTests,$(basename $(notdir $(wildcard Tests/IntegrationTests/*Tests.swift))))
+ALONE = HostileRelayTests ShieldUnderLoadTests StressTests
+SERVER_SUITES = $(filter-out LeftoversTests $(ALONE),$(basename $(notdir $(wildcard Tests/IntegrationTests/*Tests.swift))))
+server-suites = \
+	printf '%s\n' $(SERVER_SUITES) | xargs -P 2 -I '{}' env $(1) --filter 'IntegrationTests.{}' && \
+	printf '%s\n' $(ALONE) | xargs -I '{}' env $(1) --filter 'IntegrationTests.{}'
 RACES = TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/thread-sanitizer.suppressions \
 	$(call built-tests,thread,.build-tsan)
 # Tests leave waiting on purpose what is then reported as a leak.

@@ -67,6 +67,14 @@ struct CacheOptions: Sendable {
         ] where duration < .zero {
             throw CacheError(.invalidDuration, "a \(name) of \(duration) is negative: use zero for none")
         }
+        if let audit = policy.audit {
+            guard audit.every >= 1, audit.atATime >= 1, audit.patience >= .zero, audit.pause >= .zero else {
+                throw CacheError(
+                    .invalidConfiguration,
+                    "an audit of one value in \(audit.every), \(audit.atATime) at a time, with a patience of \(audit.patience) "
+                        + "and a pause of \(audit.pause): give at least 1 and 1, and durations that are not negative")
+            }
+        }
         if let soft = policy.loadTimeout.soft { try check(soft, "loadTimeout.soft", "how long a call may wait") }
         if let hard = policy.loadTimeout.hard { try check(hard, "loadTimeout.hard", "how long a loader may run") }
         if let most = policy.maximumLoads, most < 1 {

@@ -78,6 +78,23 @@ extension CachedFunction {
         return function
     }
 
+    /// The same function whose values an audit (`CachePolicy.audit`) compares by a closure, where the loader says
+    /// something else each time, like when it ran. Without it values are the same that are equal, or whose bytes are where they
+    /// are not `Equatable`.
+    ///
+    /// ```swift
+    /// let city = cache.cached("city", policy: CachePolicy(audit: CacheAudit(every: 10_000))) { (slug: String) in
+    ///     try await database.city(slug)
+    /// }
+    /// .compared { $0.version == $1.version }
+    /// ```
+    public func compared(by areSame: @escaping @Sendable (Value, Value) -> Bool) -> CachedFunction {
+        var function = self
+        function.coder = ComparingCoder(base: coder, comparison: areSame)
+        function.withPolicy = { [withPolicy] in ComparingCoder(base: withPolicy($0), comparison: areSame) }
+        return function
+    }
+
     /// The same function with one more part in its keys, before its arguments: what the function depends on besides them.
     ///
     /// ```swift

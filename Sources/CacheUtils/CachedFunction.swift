@@ -64,7 +64,7 @@ public struct CachedFunction<each Argument: CacheKeyComponent, Value: Sendable>:
     @usableFromInline var coder: any PayloadCoder<Value>
     @usableFromInline var load: Load
     var loadMany: LoadMany?
-    let withPolicy: @Sendable (CachePolicy) -> any PayloadCoder<Value>
+    var withPolicy: @Sendable (CachePolicy) -> any PayloadCoder<Value>
     /// The groups of a result besides the function's, by its arguments.
     var argumentGroups: ArgumentGroups?
 

@@ -1,6 +1,7 @@
 // What a server author names next to `Cache` comes with this import. What the cache is made of is in `MintCache`.
 @_exported public import struct MintCache.AnswerSource
 @_exported public import struct MintCache.BackgroundContext
+@_exported public import struct MintCache.CacheAudit
 @_exported public import protocol MintCache.CacheClock
 @_exported public import struct MintCache.CacheError
 @_exported public import struct MintCache.CacheEvent

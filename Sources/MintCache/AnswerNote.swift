@@ -61,6 +61,7 @@ extension ReadThroughCache {
                 {
                     self.note(record, isStale: false)
                 }
+                if entry.policy.audit != nil { audit(value, entry, coder, load) }
                 return value
             } catch let noHit as NoHit {
                 return try await withinPatience(noHit.read, entry, coder, load)

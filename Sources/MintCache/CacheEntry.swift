@@ -94,11 +94,20 @@ public protocol PayloadCoder<Value>: Sendable {
 
     /// What is wrong with a payload that has just been encoded, where that is checked: nothing, by default.
     func flaw(in payload: Payload, of value: Value) -> CacheError?
+
+    /// Whether two values are the same to their users: by default, when their payloads are.
+    func areSame(_ one: Value, _ other: Value) -> Bool
 }
 
 extension PayloadCoder {
     /// Nothing is wrong.
     public func flaw(in payload: Payload, of value: Value) -> CacheError? { nil }
+
+    /// Whether their payloads are the same. What cannot be encoded is not cached either.
+    public func areSame(_ one: Value, _ other: Value) -> Bool {
+        guard let one = try? encode(one), let other = try? encode(other) else { return true }
+        return one.tag == other.tag && one.bytes == other.bytes
+    }
 
     /// The value of a record.
     func decode(_ record: CachedRecord, under key: StoreKey) throws -> Value {

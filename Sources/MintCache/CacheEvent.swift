@@ -8,7 +8,7 @@ public struct CacheEvent: Sendable {
                 fillDropped, notCached
             case storeTrouble, stampPlanted, stampLost, invalidation, expiry, invalidationFailed, invalidationLost,
                 duplicateFunction
-            case changedByCodec
+            case changedByCodec, mismatch
         }
 
         private let name: Name
@@ -66,6 +66,9 @@ public struct CacheEvent: Sendable {
         public static let duplicateFunction = Kind(.duplicateFunction)
         /// A value does not come back from its codec as it was: see ``CacheEvent/error``.
         public static let changedByCodec = Kind(.changedByCodec)
+        /// What is served is not what the loader says: see ``CacheAudit``. With the reason `expired` it was served stale, as
+        /// `staleFor` allows.
+        public static let mismatch = Kind(.mismatch)
     }
 
     /// Why a call was not served what is cached. More reasons may be added.

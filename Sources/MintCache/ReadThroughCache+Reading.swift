@@ -82,7 +82,10 @@ extension ReadThroughCache {
         case .serve(let record):
             if let cached = decision.cached { return .done(served(cached, .hit, entry, of: record)) }
         case .serveStale(let record, let why):
-            if let cached = decision.cached { return .done(served(cached, .stale, entry, why, of: record)) }
+            if let cached = decision.cached {
+                if entry.policy.audit != nil { audit(cached, isStale: true, entry, coder, load) }
+                return .done(served(cached, .stale, entry, why, of: record))
+            }
         case .claim(let acquisition, _):
             let isBackground = entry.policy.refresh == .background || decision.isEarly
             let start = isBackground ? LoadStarter.inBackground(background) : .forCaller

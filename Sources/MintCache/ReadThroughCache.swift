@@ -22,6 +22,7 @@ public final class ReadThroughCache: Sendable {
     let pending = PendingInvalidations()
     let underWay = UnderWay()
     let held = HeldValues()
+    let audits = AuditTurns()
     let warmGroups: WarmGroups?
     let repeatsInvalidationsFor: Duration
     /// What all loads have to pass.
@@ -88,7 +89,11 @@ public final class ReadThroughCache: Sendable {
         guard let answer = try await ask(for: entry) else { return try await withinPatience(nil, entry, coder, load()) }
         let read: ReadMachine.Read
         // Most calls end here.
-        do { return try hit(in: consume answer, entry, coder, order) } catch let noHit as NoHit { read = noHit.read }
+        do {
+            let value = try hit(in: consume answer, entry, coder, order)
+            if entry.policy.audit != nil { audit(value, entry, coder, load()) }
+            return value
+        } catch let noHit as NoHit { read = noHit.read }
         return try await withinPatience(read, entry, coder, load())
     }
 

@@ -150,6 +150,13 @@ struct MetricsTests {
         #expect(requests("miss", of: "other") == 100)
         let dimensions = Set(metrics.counters.flatMap(\.dimensions).filter { $0.0 == "function" }.map(\.1))
         #expect(dimensions.count <= 201)
+        // Nothing is kept of the others.
+        let counting = CountingFactory()
+        let bounded = Self.cache(on: store, clock, CacheMetrics(factory: counting))
+        for number in 0..<201 { _ = try await bounded.cached("f\(number)", ttl: .seconds(60)) { 1 }() }
+        let made = counting.made
+        for number in 201..<250 { _ = try await bounded.cached("f\(number)", ttl: .seconds(60)) { 1 }() }
+        #expect(counting.made == made)
     }
 
     @Test("are made once, and none is where nobody counts")

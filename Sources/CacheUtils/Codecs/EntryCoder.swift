@@ -26,6 +26,13 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
 
     func flaw(in payload: Payload, of value: Value) -> CacheError? { check?.flaw(in: payload.bytes, of: value, codec) }
 
+    /// By what their type takes for equal, if it says so: in which order a dictionary is encoded, say, is no difference.
+    func areSame(_ one: Value, _ other: Value) -> Bool {
+        if let one = one as? any Equatable { return one.isEqual(to: other) }
+        guard let one = try? codec.encode(one), let other = try? codec.encode(other) else { return true }
+        return one == other
+    }
+
     func lifetime(of value: Value) -> Duration? {
         (value as? any OptionalValue)?.isNil == true ? nilFor : ttl
     }
@@ -57,4 +64,8 @@ final class EntryCoder<Value: Sendable>: PayloadCoder {
         decoded.keep(value, of: identity, under: key, size: bytes.count)
         return value
     }
+}
+
+extension Equatable {
+    fileprivate func isEqual(to other: some Any) -> Bool { other as? Self == self }
 }

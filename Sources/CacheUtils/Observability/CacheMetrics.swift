@@ -4,7 +4,7 @@ import MintCache
 /// Which metrics a cache counts, and where.
 ///
 /// They are counted by swift-metrics, in the back-end that the process has when the cache is made. Without one nothing is
-/// counted, and nothing is paid. Each metric has the dimension `namespace`, and but for the last two `function`, the name of a
+/// counted, and nothing is paid. Each metric has the dimension `namespace`, and but for the gauges `function`, the name of a
 /// cached function; never a key, an argument or a group.
 public struct CacheMetrics: Sendable {
     /// What the metrics are called.
@@ -38,6 +38,10 @@ public struct CacheMetrics: Sendable {
         /// A counter of attempts to invalidate, with the dimension ``state``: `sent`, `failed` for those that are going to be
         /// repeated or were thrown, `lost` for those that were given up.
         public var invalidations = "cache.invalidations"
+        /// A counter of values that were served and are not what their loader says (`CachePolicy.audit`), with the dimension
+        /// ``reason``: `stale` for one that was served stale, as `staleFor` allows, or else `wrong`: as a rule somebody has
+        /// forgotten an invalidation.
+        public var mismatches = "cache.mismatches"
         /// A gauge of invalidations that have failed and are being repeated.
         public var pendingInvalidations = "cache.invalidations.pending"
         /// A gauge of what an ``MintCache/InMemoryStore`` holds, in items.
@@ -49,7 +53,7 @@ public struct CacheMetrics: Sendable {
         public var function = "function"
         /// The dimension that says what came of a call.
         public var result = "result"
-        /// The dimension that says why a value was not stored.
+        /// The dimension that says why a value was not stored, or how it differs.
         public var reason = "reason"
         /// The dimension that says what came of an invalidation.
         public var state = "state"

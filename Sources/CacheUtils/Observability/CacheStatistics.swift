@@ -50,6 +50,10 @@ public final class CacheStatistics: CacheObserver {
         public var failedInvalidations = 0
         /// Invalidations that failed for so long that they were given up.
         public var lostInvalidations = 0
+        /// Values that were served and are not what their loader says: see `CachePolicy.audit`.
+        public var mismatches = 0
+        /// Of these, values that were served stale.
+        public var staleMismatches = 0
     }
 
     private static let counted: [(kind: CacheEvent.Kind, count: any WritableKeyPath<Snapshot, Int> & Sendable)] = [
@@ -59,6 +63,7 @@ public final class CacheStatistics: CacheObserver {
         (.invalidation, \.invalidations), (.expiry, \.expiries),
         (.invalidationFailed, \.failedInvalidations), (.invalidationLost, \.lostInvalidations), (.miss, \.misses),
         (.held, \.held), (.loadRefused, \.refusedLoads), (.loadTimedOut, \.timedOutCalls),
+        (.mismatch, \.mismatches),
     ]
     private static let counts = Dictionary(uniqueKeysWithValues: counted.map { ($0.kind, $0.count) })
 
@@ -85,6 +90,7 @@ public final class CacheStatistics: CacheObserver {
         others.withLock { snapshot in
             snapshot[keyPath: count] += 1
             if event.kind == .miss, let reason = event.reason { snapshot.reasons[reason, default: 0] += 1 }
+            if event.kind == .mismatch, event.reason == .expired { snapshot.staleMismatches += 1 }
             if event.kind == .stale, event.reason == .recentFailure { snapshot.pausedRefreshes += 1 }
         }
     }

@@ -19,9 +19,11 @@ struct LoggingObserver: CacheObserver {
     }
 
     func record(_ event: CacheEvent) {
-        // All that is logged has one of these, and a hit, which has none, is compared with nothing.
+        // A hit, which has neither error nor reason, is compared with these two only.
         if event.error != nil {
             logError(event)
+        } else if event.kind == .mismatch {
+            log(.debug, "a cached value is not what its loader says", event, showsKey: true)
         } else if event.reason != nil || event.kind == .loadOverran {
             logMiss(event)
         }
@@ -73,14 +75,15 @@ struct LoggingObserver: CacheObserver {
     }
 
     private func log(
-        _ level: Logger.Level, _ message: Logger.Message, _ event: CacheEvent, _ more: Logger.Metadata = [:]
+        _ level: Logger.Level, _ message: Logger.Message, _ event: CacheEvent, _ more: Logger.Metadata = [:],
+        showsKey: Bool = false
     ) {
         let logger = logger ?? Logger.current
         guard logger.logLevel <= level else { return }
         var metadata = more
         if !event.function.isEmpty { metadata[LogMetadata.function] = "\(event.function)" }
         let isTrace = logger.logLevel == .trace
-        if isTrace {
+        if isTrace || showsKey {
             metadata[LogMetadata.key] = .attributed(event.key, attributes: [CacheLogSensitivity.sensitive])
         }
         let error = isTrace ? event.error : event.error?.withoutKeysAndValues

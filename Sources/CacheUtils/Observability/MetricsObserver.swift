@@ -118,6 +118,7 @@ private final class FunctionMetrics: Sendable {
         case .fillDropped: count(names.fillsDropped, names.reason, "overtaken")
         case .notCached:
             count(names.fillsDropped, names.reason, (event.error as? CacheError)?.code.description ?? "error")
+        case .mismatch: count(names.mismatches, names.reason, event.reason == .expired ? "stale" : "wrong")
         case .invalidation: count(names.invalidations, names.state, "sent")
         case .invalidationFailed: count(names.invalidations, names.state, "failed")
         case .invalidationLost: count(names.invalidations, names.state, "lost")

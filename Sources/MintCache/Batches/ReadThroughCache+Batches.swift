@@ -67,6 +67,9 @@ extension ReadThroughCache {
                         among: answer.items[place], groups,
                         wasPending: !wasPending.isEmpty && wasPending.contains(number), call.entry(number), call.coder,
                         order)
+                    if call.policy.audit != nil {
+                        audit(value, call.entry(number), call.coder, call.loader.one(number))
+                    }
                     buffer.initializeElement(at: count, to: value)
                     count += 1
                 } catch {

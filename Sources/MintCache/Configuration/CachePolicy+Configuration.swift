@@ -2,7 +2,7 @@
 public import Configuration
 
 extension CachePolicy {
-    /// Makes a policy from a configuration. What is not there is as in ``init(ttl:nilFor:jitter:earlyRefresh:staleFor:leaseFor:longestLease:refresh:failurePause:errorSharing:staleIfError:loadTimeout:maximumLoads:maximumWaitingLoads:whenAway:)``.
+    /// Makes a policy from a configuration. What is not there is as in ``init(ttl:nilFor:jitter:earlyRefresh:staleFor:leaseFor:longestLease:refresh:failurePause:errorSharing:staleIfError:loadTimeout:maximumLoads:maximumWaitingLoads:whenAway:audit:)``.
     ///
     /// ## Configuration keys
     /// Durations are in milliseconds.
@@ -19,6 +19,7 @@ extension CachePolicy {
     /// - `staleIfError` (int): how long after its freshness a value is served in place of any error.
     /// - `loadTimeout.soft`, `loadTimeout.hard` (int): how long a call waits for a load, and how long that may run.
     /// - `maximumLoads`, `maximumWaitingLoads` (int): how many loads may run at a time, and how many calls wait for that.
+    /// - `auditEvery` (int): one of so many served values is compared with what its loader says.
     /// - `serveHeldFor` (int): how old what this process holds may be that is served while the store is away.
     ///
     /// - Throws: ``CacheError`` with code `invalidConfiguration` for a value that cannot be read.
@@ -39,6 +40,7 @@ extension CachePolicy {
         loadTimeout.hard = try config.checkedDuration("loadTimeout.hard")
         maximumLoads = try config.checkedInt("maximumLoads")
         maximumWaitingLoads = try config.checkedInt("maximumWaitingLoads") ?? maximumWaitingLoads
+        if let every = try config.checkedInt("auditEvery") { audit = CacheAudit(every: every) }
         if let duration = try config.checkedDuration("serveHeldFor") { whenAway = .serveHeld(for: duration) }
     }
 }

@@ -173,6 +173,8 @@ public struct CachePolicy: Sendable {
     public var maximumWaitingLoads: Int
     /// What a call gets while the store cannot be asked: a load, unless it is set.
     public var whenAway: WhenAway
+    /// Whether some of the values that are served are compared with what their loader says: none unless it is set.
+    public var audit: CacheAudit?
 
     /// Makes a policy.
     public init(
@@ -180,7 +182,8 @@ public struct CachePolicy: Sendable {
         staleFor: Duration = .seconds(30), leaseFor: Duration = .seconds(30), longestLease: Duration? = nil,
         refresh: Refresh = .background, failurePause: FailurePause = FailurePause(),
         errorSharing: ErrorSharing = .none, staleIfError: StaleIfError = .none, loadTimeout: LoadTimeout = .none,
-        maximumLoads: Int? = nil, maximumWaitingLoads: Int = 1000, whenAway: WhenAway = .load
+        maximumLoads: Int? = nil, maximumWaitingLoads: Int = 1000, whenAway: WhenAway = .load,
+        audit: CacheAudit? = nil
     ) {
         self.ttl = ttl
         self.nilFor = nilFor
@@ -197,6 +200,7 @@ public struct CachePolicy: Sendable {
         self.maximumLoads = maximumLoads
         self.maximumWaitingLoads = maximumWaitingLoads
         self.whenAway = whenAway
+        self.audit = audit
     }
 
     /// The same with durations of which no sum overflows.

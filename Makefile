@@ -1,10 +1,11 @@
 # The tasks of this package. `make` alone lists them.
 
 STORE ?= memory
-SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Verification/Soak Verification/PublicSurface Benchmarks/Package.swift Benchmarks/Sources Macros/Package.swift Macros/Sources Macros/Tests
+SWIFT_SOURCES = Package.swift Sources Tests Examples Verification/Torture Verification/Soak Verification/PublicSurface Benchmarks/Package.swift Benchmarks/Sources Macros/Package.swift Macros/Sources Macros/Tests \
+	Cachectl/Package.swift Cachectl/Sources Cachectl/Tests
 
 .DEFAULT_GOAL := help
-.PHONY: api help setup build demo test test-release test-traits test-macros test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
+.PHONY: api help setup build demo test test-release test-traits test-macros cachectl test-cachectl test-races test-memory bench bench-peers verify torture soak fuzz format check-format clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-14s %s\n", $$1, $$2 }'
@@ -40,7 +41,17 @@ test-traits: setup ## build everything without any trait, and run the tests that
 # Whoever does not ask for the macro fetches and builds no swift-syntax.
 test-macros: setup ## run the tests of @Cached, which is a package of its own
 	@if swift package show-dependencies | grep -q swift-syntax; then echo "the package fetches swift-syntax" >&2; exit 1; fi
-	swift test --package-path Macros
+	swift test --package-path Macros $(NESTED)
+
+cachectl: setup ## build the tool for operators
+	swift build --package-path Cachectl --configuration release
+	@echo "It is $$(swift build --package-path Cachectl --configuration release --show-bin-path)/cachectl."
+
+test-cachectl: setup ## run the tests of the tool for operators
+	swift test --package-path Cachectl $(NESTED)
+
+# Packages beside this one build what they depend on in one folder, or each would build it again.
+NESTED = --scratch-path $(CURDIR)/.build-nested
 
 # The interleavings run on one thread, and so many schedules would take too long. The suites that start servers run two at a
 # time, most of which they wait, and the busy ones alone: a sanitizer makes all of them together too slow for what they wait

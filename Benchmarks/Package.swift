@@ -8,6 +8,7 @@ let package = Package(
     dependencies: [
         .package(name: "swift-cache-utils", path: ".."),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.10.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift.git", from: "0.2.0"),
     ],
     targets: [
@@ -20,6 +21,7 @@ let package = Package(
                 .product(name: "CacheUtils", package: "swift-cache-utils"),
                 .product(name: "Memcached", package: "swift-cache-utils"),
                 .product(name: "CLibMemcached", package: "swift-cache-utils"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],

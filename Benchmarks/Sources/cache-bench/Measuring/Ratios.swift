@@ -28,6 +28,8 @@ enum Ratios {
                 "latency_loaded", .atMost(3), latency("store@256", 99), to: { 256e6 / rate("store@256")($0) }),
             measurements.ratio("in_memory_hit", .atMost(1), { 1e6 / rate("in-memory@1")($0) }, to: { _ in 1 }),
             measurements.ratio(
+                "counted_vs_uncounted", .atLeast(0.9), rate("cached-counted@256"), to: rate("cached@256")),
+            measurements.ratio(
                 "miss_vs_libmemcached", .atLeast(0.5), rate("fill@256"), to: rate("libmemcached-miss@1")),
             measurements.ratio("stall", .atMost(1.2), rate("loader@64"), to: rate("stalled@64")),
             measurements.ratio(

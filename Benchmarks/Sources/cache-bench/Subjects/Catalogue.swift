@@ -124,12 +124,21 @@ struct Catalogue: Sendable {
             manyHits("cached-many", strings(in: cache, []), tasks: 4),
             manyHits("cached-many-struct", row, tasks: 4),
             try await hits("in-memory", strings(in: memory, []), tasks: 1),
+            try await hits("cached-counted", strings(in: counted(store), []), tasks: 256),
+            try await hits("in-memory-counted", strings(in: counted(InMemoryStore()), []), tasks: 1),
             scenario(FillSubject(callers: 64, store: store, text: text)),
             scenario(FillSubject(callers: 256, store: store, text: text)),
             scenario(BlockingMisses(server: address)),
             scenario(StalledSubject(alone: "loader")),
             scenario(try StalledSubject(stalled: "stalled")),
         ]
+    }
+
+    /// A cache with a back-end for its metrics.
+    private func counted(_ store: any CacheStore) -> Cache {
+        var instrumentation = CacheInstrumentation.none
+        instrumentation.metrics = CacheMetrics(factory: CountingMetrics())
+        return Cache(store: store, namespace: "bench", instrumentation: instrumentation)
     }
 
     private func hits<Value>(_ name: String, _ function: CachedFunction<Int, Value>, tasks: Int) async throws

@@ -156,6 +156,10 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "CLibMemcached", "CacheUtils", "Memcached", "MemcachedProcess", "ShieldClient", "soak", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(
+                    name: "ServiceLifecycle", package: "swift-service-lifecycle",
+                    condition: .when(traits: ["ServiceLifecycle"])),
             ],
             swiftSettings: settings
         ),

@@ -1,4 +1,9 @@
 import CacheUtils
+import Logging
+import Memcached
+#if ServiceLifecycle
+import ServiceLifecycle
+#endif
 
 // The code of the articles, compiled. `ReadmeTests` says whether they have these very lines.
 
@@ -106,6 +111,19 @@ private enum Snippets {
         }
         _ = (point, maybe)
     }
+
+    #if ServiceLifecycle
+    static func observability(_ server: any Service, _ logger: Logger, _ tenant: Int) throws {
+        let store = try MemcachedStore(servers: ["cache1:11211"])
+        let cache = Cache(store: store, namespace: "shop")
+        let group = ServiceGroup(services: [cache, server], logger: logger)
+        var instrumentation = CacheInstrumentation()
+        instrumentation.metrics?.namespace = "tenants"
+        let tenants = Cache(store: store, namespace: "tenant \(tenant)", instrumentation: instrumentation)
+        let audited = Cache(store: store, namespace: "shop", policy: CachePolicy(audit: CacheAudit(every: 10_000)))
+        _ = (group, tenants, audited)
+    }
+    #endif
 
     #if Zstd
     static func compression(_ cache: Cache, _ database: Database) {

@@ -64,7 +64,7 @@ struct ReadmeTests {
 
     @Test(
         "and the articles have code that is compiled in ArticleSnippets.swift",
-        arguments: ["Batches", "Policies", "Codecs", "MigratingFromDjangoCacheUtils"])
+        arguments: ["Batches", "Policies", "Codecs", "MigratingFromDjangoCacheUtils", "Observability"])
     func articles(name: String) throws {
         let path = "Sources/CacheUtils/CacheUtils.docc/\(name).md"
         let article = try String(contentsOf: root.appending(path: path), encoding: .utf8)

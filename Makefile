@@ -20,8 +20,7 @@ demo: setup ## show the main job, in memory; STORE=memcached shows it on a real 
 	swift build --product CityDemo
 	@STORE=$(STORE) "$$(swift build --show-bin-path)/CityDemo"
 
-# The interleavings keep one thread busy for most of a minute, which on two cores is half of what the others have. Others
-# start processes of their own that keep the machine busy.
+# The interleavings keep all cores busy, a process for each test. Others start processes of their own that do.
 BUSY_SUITES = HostileRelayTests|LeftoversTests|ShieldUnderLoadTests
 
 test: setup ## run all tests; they start and stop their own memcached processes

@@ -25,7 +25,7 @@ extension ReadThroughCache {
         _ served: Value, isStale: Bool = false, _ entry: CacheEntry, _ coder: any PayloadCoder<Value>,
         _ load: @escaping Loader<Value>
     ) {
-        guard let audit = entry.policy.audit, .random(in: 0..<audit.every) == 0,
+        guard let audit = entry.policy.audit, .random(in: 0..<max(1, audit.every)) == 0,
             audits.begin(audit, at: clock.elapsed)
         else { return }
         underWay.begin()

@@ -5,7 +5,7 @@ import Testing
 ///
 /// Each test is a process of its own, because it takes the global executor over. A schedule that fails is printed with
 /// its seed, after as much was left out of it as can be.
-@Suite("Interleavings", .serialized)
+@Suite("Interleavings")
 struct InterleavingTests {
     @Test("of ten thousand schedules none breaks an invariant")
     func invariants() async {

@@ -24,13 +24,13 @@ extension Cache {
         store: any CacheStore, config: ConfigReader, observer: (any CacheObserver)? = nil,
         instrumentation: CacheInstrumentation = CacheInstrumentation(), logger: Logger? = nil
     ) throws {
-        guard let namespace = config.string(forKey: "namespace") else {
+        guard let namespace = try config.checkedString("namespace") else {
             throw CacheError(
                 .invalidConfiguration, "the configuration has no namespace: give the name of the application")
         }
         self.init(
-            store: store, namespace: namespace, version: config.string(forKey: "version", default: "1"),
-            invalidatesAlso: config.stringArray(forKey: "invalidatesAlso", default: []),
+            store: store, namespace: namespace, version: try config.checkedString("version") ?? "1",
+            invalidatesAlso: try config.checkedStrings("invalidatesAlso") ?? [],
             canInvalidateAll: try config.checkedBool("canInvalidateAll") ?? false,
             warmGroupCount: try config.checkedInt("warmGroupCount") ?? 0,
             policy: try CachePolicy(config: config.scoped(to: "policy")), observer: observer,

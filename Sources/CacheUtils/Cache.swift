@@ -60,8 +60,8 @@ public struct Cache: Sendable {
     ///   - observer: is told everything that happens, for statistics.
     ///   - instrumentation: metrics and spans, for the back-ends that the process has when the cache is made.
     ///   - logger: where to log to; unless it is set, to the logger of the task in which something happens (`Logger.current`).
-    ///     What is thrown, or goes on without harm, is logged at debug level, keys only at trace level and marked
-    ///     (``CacheLogSensitivity``); at info level what can be told in no other way: an invalidation that was given up, and two
+    ///     What is thrown, or goes on without harm, is logged at debug level, keys at trace level and marked
+    ///     (``CacheLogSensitivity``), but for those that an audit names at debug level; at info level what can be told in no other way: an invalidation that was given up, and two
     ///     functions with one name.
     ///   - troubleLevel: at which level to log what goes wrong for ever if nobody mends it: calls that always miss for
     ///     the same reason, values that cannot be cached, loads that outlast their leases. A line a minute at most for

@@ -14,7 +14,7 @@ extension MemcachedStore {
     public convenience init(
         config: ConfigReader, instrumentation: MemcachedInstrumentation = MemcachedInstrumentation()
     ) throws {
-        guard let servers = config.stringArray(forKey: "servers"), !servers.isEmpty else {
+        guard let servers = try config.checkedStrings("servers"), !servers.isEmpty else {
             throw CacheError(
                 .invalidServer,
                 "the configuration has no servers: give addresses like cache1:11211, with commas between them")
@@ -54,7 +54,7 @@ extension MemcachedStore.Configuration {
         acknowledgesWrites = try config.checkedBool("acknowledgesWrites") ?? acknowledgesWrites
         readsBeforeFill = try config.checkedBool("readsBeforeFill") ?? readsBeforeFill
         resumesTasks = try config.checkedBool("resumesTasks") ?? resumesTasks
-        switch (config.string(forKey: "user"), config.string(forKey: "password", isSecret: true)) {
+        switch (try config.checkedString("user"), try config.checkedString("password", isSecret: true)) {
         case (let user?, let password?):
             authentication = MemcachedStore.Authentication(user: user, password: password)
         case (nil, nil): break

@@ -58,6 +58,9 @@ extension ReadThroughCache {
         _ entry: CacheEntry, _ load: @escaping Loader<Value>
     ) async throws -> Value? {
         guard let place = LoadPlace.now(in: gates(of: entry, isPartOfLoad: false)) else { return nil }
-        return try await run(load, for: entry, place).value.value
+        // What the loader asks for knows the gates that it has passed.
+        let frame = LoadFrame(of: self)
+        defer { frame.end() }
+        return try await LoadFrame.$current.withValue(frame) { try await run(load, for: entry, place).value.value }
     }
 }

@@ -149,7 +149,9 @@ extension ReadThroughCache {
     private func stampsInPart(of loads: [(groups: [StoreKey], flight: any AnyFlight)]) async -> [[OwnGroup]?] {
         let (part, entry) = (loads[0].flight.store, loads[0].flight.entry)
         do {
-            let found = try await generations(of: loads.flatMap(\.groups), entry, in: part)
+            // One with too many is not stored, and none of them is worth a stamp.
+            let groups = loads.map(\.groups).filter { $0.count <= EnvelopeCoding.maximumOwnGroups }.flatMap(\.self)
+            let found = try await generations(of: groups, entry, in: part)
             let registers = try await part.get(loads.map(\.flight.entry.key))
             return zip(loads, registers).map { load, register in
                 guard stands(load.flight, register), load.groups.count <= EnvelopeCoding.maximumOwnGroups else {

@@ -80,7 +80,10 @@ extension ReadThroughCache {
     ) async throws -> Step<Value> {
         switch decision.action {
         case .serve(let record):
-            if let cached = decision.cached { return .done(served(cached, .hit, entry, of: record)) }
+            if let cached = decision.cached {
+                if entry.policy.audit != nil { audit(cached, entry, coder, load) }
+                return .done(served(cached, .hit, entry, of: record))
+            }
         case .serveStale(let record, let why):
             if let cached = decision.cached {
                 if entry.policy.audit != nil { audit(cached, isStale: true, entry, coder, load) }

@@ -186,6 +186,41 @@ struct AuditTests {
         #expect(shop.statistics.snapshot.mismatches == 1)
     }
 
+    @Test("looks at values with groups of their own, by themselves and in a batch")
+    func ownGroups() async throws {
+        let shop = Shop(CacheAudit(every: 1, pause: .zero))
+        let city = shop.cache.cached("own") { (_: Int) in
+            Cached(shop.population.load(ordering: .relaxed), groups: ["a"])
+        } loadMany: { numbers in
+            numbers.map { _ in Cached(shop.population.load(ordering: .relaxed), groups: ["a"]) }
+        }
+        _ = try await city(1)
+        await shop.cache.drain()
+        shop.update()
+        #expect(try await city(1) == 1)
+        try await shop.finishAudits()
+        #expect(shop.statistics.snapshot.mismatches == 1)
+        #expect(try await city.many([1]) == [1])
+        try await shop.finishAudits()
+        #expect(shop.statistics.snapshot.mismatches == 2)
+    }
+
+    @Test("has its loader ask for other values in the place that it has")
+    func nested() async throws {
+        let (clock, inner) = (ManualClock(), Counter())
+        let cache = Cache(
+            store: InMemoryStore(clock: clock), namespace: "shop",
+            policy: CachePolicy(maximumLoads: 1, audit: CacheAudit(every: 1)), clock: clock)
+        let part = cache.cached("part") { (_: Int) in inner.increment() }
+        let whole = cache.cached("whole") { () in try await part(1) }
+        _ = try await whole()
+        await cache.drain()
+        try await part.invalidate(1)
+        #expect(try await whole() == 1)
+        // The clock stands still: nobody waits for a place.
+        try await eventually { inner.value == 2 }
+    }
+
     @Test("that cannot work is an error")
     func badInput() async throws {
         let cache = Cache(store: InMemoryStore(), namespace: "shop", trapsBadOptions: false)

@@ -69,6 +69,9 @@ struct ConfigurationTests {
                 ])))
         let city = cache.cached("city") { 1 }
         #expect(try city.key().description == "shop:7:city()")
+        let unquoted = try Cache(
+            store: store, config: ConfigReader(provider: InMemoryProvider(values: ["namespace": "shop", "version": 8])))
+        #expect(try unquoted.cached("city") { 1 }.key().description == "shop:8:city()")
         #expect(try await city() == 1)
         await cache.drain()
         let freshFor = try #require(try await city.answer().freshFor)

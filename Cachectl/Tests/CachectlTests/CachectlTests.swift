@@ -148,6 +148,8 @@ struct CachectlTests {
             #expect(try run(["invalidate", "-s", address]).status == 64)
             #expect(try run(["invalidate", "--group", "cities", "-s", address]).status == 64)
             #expect(try run(["invalidate", "no key", "-s", address]).status == 64)
+            // Its stamps are on all servers.
+            #expect(try run(["invalidate", "shop:@cities", "-s", address]).status == 64)
         }
     }
 

@@ -13,8 +13,13 @@ final class MetricsObserver: CacheObserver {
     /// The metrics of functions by their names. A table is never changed: whoever adds a function makes another one.
     private final class Table: Sendable {
         let functions: [String: FunctionMetrics]
+        /// Of all functions that are not in it, when it has as many as there may be.
+        let others: FunctionMetrics?
 
-        init(_ functions: [String: FunctionMetrics]) { self.functions = functions }
+        init(_ functions: [String: FunctionMetrics]) {
+            self.functions = functions
+            others = functions.count > mostFunctions ? functions[otherFunctions] : nil
+        }
     }
 
     private let names: CacheMetrics.Names
@@ -42,7 +47,7 @@ final class MetricsObserver: CacheObserver {
 
     /// The metrics of a function, made once.
     private func metrics(of function: String) -> FunctionMetrics {
-        let known = current.load(ordering: .acquiring)._withUnsafeGuaranteedRef { $0.functions[function] }
+        let known = current.load(ordering: .acquiring)._withUnsafeGuaranteedRef { $0.functions[function] ?? $0.others }
         return known ?? add(function)
     }
 

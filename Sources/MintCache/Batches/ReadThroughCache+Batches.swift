@@ -210,8 +210,12 @@ extension ReadThroughCache {
             let decision = decide(&machine, informed(read, entry), entry.key, call.coder)
             switch (decision.action, decision.cached) {
             case (.serve, let value?):
+                if entry.policy.audit != nil { audit(value, entry, call.coder, call.loader.one(miss.number)) }
                 call.results.set(miss.number, .success(served(value, .hit, entry)))
             case (.serveStale(_, let why), let value?):
+                if entry.policy.audit != nil {
+                    audit(value, isStale: true, entry, call.coder, call.loader.one(miss.number))
+                }
                 call.results.set(miss.number, .success(served(value, .stale, entry, why)))
             case (.claim(let acquisition, _), let value?):
                 let lease = BatchLease(

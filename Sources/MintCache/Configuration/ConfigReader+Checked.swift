@@ -32,6 +32,22 @@ extension ConfigReader {
         return nil
     }
 
+    /// A text, or a whole number as one: a version may be written without quotes; `nil` where there is none.
+    package func checkedString(_ key: ConfigKey, isSecret: Bool = false) throws(CacheError) -> String? {
+        if let value = string(forKey: key, isSecret: isSecret) { return value }
+        if let value = int(forKey: key, isSecret: isSecret) { return "\(value)" }
+        try checkAbsent(key, "a text")
+        return nil
+    }
+
+    /// Texts, or whole numbers as such; `nil` where there are none.
+    package func checkedStrings(_ key: ConfigKey) throws(CacheError) -> [String]? {
+        if let values = stringArray(forKey: key) { return values }
+        if let values = intArray(forKey: key) { return values.map { "\($0)" } }
+        try checkAbsent(key, "a list of texts")
+        return nil
+    }
+
     /// - Throws: ``CacheError`` with code `invalidConfiguration` where there is a value of any kind.
     private func checkAbsent(_ key: ConfigKey, _ advice: String) throws(CacheError) {
         guard

@@ -1,7 +1,7 @@
 /// Compares some of the values that are served with what their loader says, beside the calls: for what no protocol catches, an
 /// invalidation that somebody forgot.
 ///
-/// One of so many served values is loaded once more. If the two differ, then a moment later both are looked at again: a change
+/// One of so many served values is loaded once more, unless its call has had it refreshed. If the two differ, then a moment later both are looked at again: a change
 /// whose invalidation was under way has arrived by then. If the same value is served still, and the loader says the same as
 /// before, that is told by the event ``CacheEvent/Kind/mismatch``, and nothing else: what is cached stays.
 public struct CacheAudit: Sendable {

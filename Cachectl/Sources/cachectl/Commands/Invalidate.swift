@@ -27,6 +27,10 @@ struct Invalidate: AsyncParsableCommand {
 
     func validate() throws {
         guard (key == nil) != (group == nil) else { throw ValidationError("Give a key or --group, one of them.") }
+        if let key, key.split(separator: ":", maxSplits: 1).last?.hasPrefix("@") == true {
+            throw ValidationError(
+                "\(key) is a group's, which has a stamp on every server: use --group and --namespace.")
+        }
         guard group == nil || namespace != nil else { throw ValidationError("--group needs the --namespace it is in.") }
     }
 

@@ -77,6 +77,12 @@ struct KeyReport: Encodable {
 
     private static func verdict(of value: EnvelopeReport.Value, at now: WallTime) -> String {
         let left = (value.freshUntil - now).seconds
+        if value.isSettling, left <= 0 || value.isExpired {
+            return "a miss: it was loaded in the window of an invalidation, which is over"
+        }
+        if let staleFor = value.staleFor, -left >= staleFor.seconds {
+            return "a miss: stale for \(Words.duration(-left)), longer than its load allows"
+        }
         if value.isExpired { return "stale: it was expired, and is served while someone refreshes it" }
         if left > 0 { return "a hit, fresh for \(Words.duration(left))" }
         return "stale for \(Words.duration(-left)): served as long as staleFor allows, while someone refreshes it"
@@ -99,8 +105,11 @@ struct KeyReport: Encodable {
             verdict = "a miss: its group \(group.key ?? "") was invalidated, or its stamp was lost"
         } else if let group = groups.first(where: { $0.state == "unknown" }) {
             verdict += ", if the group with the generation \(group.generation) stands, which was not found"
-        } else if let group = groups.first(where: { $0.state == "expired" }) {
-            verdict = "stale: its group \(group.key ?? "") was expired"
+        } else if let group = groups.first(where: { $0.state == "expired" }), !verdict.hasPrefix("a miss") {
+            verdict =
+                value.isSettling
+                ? "a miss: it is settling, and its group \(group.key ?? "") was expired"
+                : "stale: its group \(group.key ?? "") was expired"
         }
     }
 

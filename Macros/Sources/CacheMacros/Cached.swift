@@ -36,7 +36,7 @@
 ///     written in text.
 ///   - nilFor: how long a `nil` is fresh. Without it, `nil` is not cached.
 ///   - policy: all other options.
-///   - keyedBy: what `self` adds to the key, `\User.id` say.
+///   - keyedBy: what `self` adds to the key: `\.id`, or with its type, `\User.id`.
 ///   - hasHandle: whether the `CachedFunction` is made, too. Only one function of a name can have one: switch it off for the others.
 @attached(peer, names: suffixed(Cached), suffixed(Cache))
 public macro Cached(
@@ -44,3 +44,20 @@ public macro Cached(
     groups: [String] = [], nilFor: Duration? = nil, policy: CachePolicy? = nil, keyedBy: AnyKeyPath? = nil,
     hasHandle: Bool = true
 ) = #externalMacro(module: "CacheMacrosPlugin", type: "CachedMacro")
+
+/// The same with a key path without its type, `keyedBy: \.id`: that of `self`, which the compiler looks up in what the macro makes.
+@attached(peer, names: suffixed(Cached), suffixed(Cache))
+public macro Cached(
+    _ name: String? = nil, in cache: Cache? = nil, ttl: Duration? = nil, staleFor: Duration? = nil,
+    groups: [String] = [], nilFor: Duration? = nil, policy: CachePolicy? = nil,
+    keyedBy: KeyPath<CachedSelf, CachedSelf>, hasHandle: Bool = true
+) = #externalMacro(module: "CacheMacrosPlugin", type: "CachedMacro")
+
+/// Stands for the type that a function of `@Cached` is in, which a macro's arguments cannot know: it has every member.
+@dynamicMemberLookup
+public struct CachedSelf {
+    private init() {}
+
+    /// Any member.
+    public subscript(dynamicMember name: String) -> CachedSelf { self }
+}

@@ -28,8 +28,13 @@ private struct User: Sendable {
     let id: Int
     let cache: Cache
 
-    @Cached(ttl: .seconds(60), keyedBy: \User.id)
+    @Cached(ttl: .seconds(60), keyedBy: \.id)
     func profile() async -> String { "user \(id)" }
+
+    @Cached(keyedBy: \User.name.count)
+    func nameLength() -> Int { name.count }
+
+    var name: String { "user" }
 }
 
 private actor Store {
